@@ -1,0 +1,178 @@
+"""Names that a scenario may use, and where the thing behind each name lives.
+
+A :class:`Registry` maps a snake_case name to a lazy ``module:Class``, so listing and checking names imports nothing.
+It is closed: third parties add names through the entry-point group ``vpp_sim.<kind>`` of their own package, never by
+mutation. All registries stand here, on the ground floor, because the scenario checks names against them and may not
+import the libraries that they point to.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from vpp_sim.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CHAIN_BACKENDS",
+    "CLEARINGS",
+    "CONTROLLERS",
+    "DEMAND_RESPONSES",
+    "FEEDERS",
+    "FORECASTERS",
+    "HOME_SOURCES",
+    "PRICE_SOURCES",
+    "REGISTRIES",
+    "RETAIL_PRICERS",
+    "SWEEP_EXECUTORS",
+    "WHOLESALE_BIDDERS",
+    "Registry",
+]
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A closed table of names and lazy import targets.
+
+    Parameters
+    ----------
+    kind : str
+        What the names stand for, as error messages call it.
+    targets : mapping of str to str
+        Name to ``"module:attribute"``.
+
+    Examples
+    --------
+    >>> numbers: Registry[type] = Registry("number", {"fraction": "fractions:Fraction"})
+    >>> numbers.load("fraction").__name__
+    'Fraction'
+    >>> numbers.load("fracton")
+    Traceback (most recent call last):
+    vpp_sim.errors.UnknownNameError: unknown number 'fracton'; allowed: fraction; did you mean 'fraction'?
+    """
+
+    def __init__(self, kind: str, targets: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._own = dict(targets)
+
+    @cached_property
+    def targets(self) -> Mapping[str, str]:
+        """Name to ``module:attribute``, own names first, then those of installed entry points."""
+        group = f"vpp_sim.{self.kind.replace(' ', '_')}"
+        found = {point.name: point.value for point in entry_points(group=group)}
+        return {**found, **self._own}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self.targets))
+
+    def load(self, name: str) -> T:
+        """Import and return what `name` stands for.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such name; the message lists the names there are.
+        """
+        if name not in self.targets:
+            raise UnknownNameError(self.kind, name, self.names)
+        module, _, attribute = self.targets[name].partition(":")
+        return cast("T", getattr(import_module(module), attribute))
+
+
+HOME_SOURCES: Registry[Any] = Registry(
+    "home source",
+    {"fontana": "vpp_sim.data.fontana:Fontana"},
+)
+PRICE_SOURCES: Registry[Any] = Registry(
+    "price source",
+    {
+        "netherlands_day_ahead": "vpp_sim.data.prices:NetherlandsDayAhead",
+        "fontana_tariff": "vpp_sim.data.prices:FontanaTariff",
+    },
+)
+FORECASTERS: Registry[Any] = Registry(
+    "forecaster",
+    {
+        "persistence": "vpp_sim.forecasting.baselines:Persistence",
+        "seasonal_naive": "vpp_sim.forecasting.baselines:SeasonalNaive",
+        "lstm": "vpp_sim.forecasting.lstm:LstmForecaster",
+        "transformer": "vpp_sim.forecasting.transformer:TransformerForecaster",
+    },
+)
+CONTROLLERS: Registry[Any] = Registry(
+    "storage controller",
+    {
+        "idle": "vpp_sim.ess.rules:Idle",
+        "self_consumption": "vpp_sim.ess.rules:SelfConsumption",
+        "perfect_foresight": "vpp_sim.ess.perfect_foresight:PerfectForesight",
+        "dqn": "vpp_sim.ess.policy:DqnController",
+        "ppo": "vpp_sim.ess.policy:PpoController",
+    },
+)
+RETAIL_PRICERS: Registry[Any] = Registry(
+    "retail pricer",
+    {
+        "flat": "vpp_sim.pricing.retail:Flat",
+        "elastic_qp": "vpp_sim.pricing.retail:ElasticQp",
+    },
+)
+WHOLESALE_BIDDERS: Registry[Any] = Registry(
+    "wholesale bidder",
+    {
+        "median": "vpp_sim.pricing.wholesale:MedianBid",
+        "newsvendor": "vpp_sim.pricing.wholesale:NewsvendorBid",
+    },
+)
+DEMAND_RESPONSES: Registry[Any] = Registry(
+    "demand response",
+    {
+        "none": "vpp_sim.demand_response.responses:NoResponse",
+        "self_dr": "vpp_sim.demand_response.responses:SelfDemandResponse",
+    },
+)
+CLEARINGS: Registry[Any] = Registry(
+    "clearing mechanism",
+    {
+        "none": "vpp_sim.market.clearing:NoTrade",
+        "mid_market_rate": "vpp_sim.market.clearing:MidMarketRate",
+        "uniform_price": "vpp_sim.market.clearing:UniformPrice",
+    },
+)
+FEEDERS: Registry[Any] = Registry(
+    "feeder",
+    {"cigre_lv": "vpp_sim.network.cigre_lv:cigre_lv_residential"},
+)
+CHAIN_BACKENDS: Registry[Any] = Registry(
+    "chain backend",
+    {"eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain"},
+)
+SWEEP_EXECUTORS: Registry[Any] = Registry(
+    "sweep executor",
+    {
+        "serial": "vpp_sim.sweeps.executors:SerialExecutor",
+        "dask": "vpp_sim.sweeps.executors:DaskExecutor",
+    },
+)
+
+REGISTRIES: tuple[Registry[Any], ...] = (
+    HOME_SOURCES,
+    PRICE_SOURCES,
+    FORECASTERS,
+    CONTROLLERS,
+    RETAIL_PRICERS,
+    WHOLESALE_BIDDERS,
+    DEMAND_RESPONSES,
+    CLEARINGS,
+    FEEDERS,
+    CHAIN_BACKENDS,
+    SWEEP_EXECUTORS,
+)
+"""Every registry, for the conformance tests and the documentation."""
