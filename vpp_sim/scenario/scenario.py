@@ -1,0 +1,101 @@
+"""The whole scenario: one frozen tree of sections, its digest, and its counterfactual."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vpp_sim.scenario.sections.clock import ClockSpec
+from vpp_sim.scenario.sections.control import DemandResponseSpec, ForecasterSpec, ForecastingSpec, StorageSpec
+from vpp_sim.scenario.sections.grid import ChainSpec, NetworkSpec
+from vpp_sim.scenario.sections.prices import PricesSpec, TariffSpec
+from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
+from vpp_sim.scenario.sections.spec import Spec
+from vpp_sim.scenario.sections.trading import BiddingSpec, LocalMarketSpec, MarketSpec, PricingSpec, RetailSpec
+
+__all__ = ["CounterfactualSpec", "Scenario"]
+
+
+class CounterfactualSpec(Spec):
+    """What the same homes would do without the VPP; every run is compared with it."""
+
+    battery: Literal["idle", "self_consumption"] = "self_consumption"
+    """How batteries run without the VPP."""
+    forecaster: Literal["persistence", "seasonal_naive"] = "seasonal_naive"
+    """How a plain retailer foresees load and sun for its wholesale bids."""
+
+
+class Scenario(Spec):
+    """A virtual power plant and the world around it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Name of the scenario; its runs are written under it."""
+    description: str = ""
+    """What the scenario is about, shown in the report."""
+    seed: Annotated[int, Field(ge=0, json_schema_extra={"unit": "1"})] = 0
+    """Seed of all random streams."""
+    clock: ClockSpec
+    """The time that a run covers."""
+    prosumers: Annotated[tuple[ProsumerGroupSpec, ...], Field(json_schema_extra={"minItems": 1})]
+    """Groups of homes."""
+    prices: PricesSpec = PricesSpec()
+    """Source of the wholesale price."""
+    tariff: TariffSpec = TariffSpec()
+    """The default tariff."""
+    forecasting: ForecastingSpec = ForecastingSpec()
+    """What is forecast."""
+    ess: StorageSpec = StorageSpec()
+    """Who runs the batteries."""
+    demand_response: DemandResponseSpec = DemandResponseSpec()
+    """How homes react to prices."""
+    pricing: PricingSpec = PricingSpec()
+    """Retail prices and wholesale bids."""
+    market: MarketSpec = MarketSpec()
+    """Local and wholesale market."""
+    network: NetworkSpec = NetworkSpec()
+    """The feeder."""
+    chain: ChainSpec | None = ChainSpec()
+    """The settlement chain; ``null`` keeps the ledger off chain."""
+    counterfactual: CounterfactualSpec = CounterfactualSpec()
+    """The same homes without the VPP."""
+
+    @field_validator("prosumers")
+    @classmethod
+    def _distinct_groups(cls, groups: tuple[ProsumerGroupSpec, ...]) -> tuple[ProsumerGroupSpec, ...]:
+        if not groups:
+            raise ValueError("expected at least one group of prosumers")
+        names = [group.group for group in groups]
+        if len(set(names)) != len(names):
+            raise ValueError("expected each group name once")
+        return groups
+
+    @model_validator(mode="after")
+    def _cadences_fit_the_step(self) -> Scenario:
+        cadences = {"forecasting.every": self.forecasting.every}
+        if self.chain is not None:
+            cadences["chain.every"] = self.chain.every
+        for key, duration_s in cadences.items():
+            if duration_s % self.clock.step:
+                raise ValueError(f"expected {key} to be a multiple of clock.step ({self.clock.step} s)")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the resolved scenario, hexadecimal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def without_vpp(self) -> Scenario:
+        """Return the counterfactual: same homes and weather, default tariff, no trades, no chain."""
+        naive = ForecasterSpec(kind=self.counterfactual.forecaster)
+        return self.model_copy(
+            update={
+                "forecasting": self.forecasting.model_copy(update={"demand": naive, "solar": naive}),
+                "ess": StorageSpec(kind=self.counterfactual.battery, acts="after_meter"),
+                "demand_response": DemandResponseSpec(kind="none"),
+                "pricing": PricingSpec(retail=RetailSpec(kind="flat"), wholesale=BiddingSpec(kind="median")),
+                "market": self.market.model_copy(update={"local": LocalMarketSpec(kind="none")}),
+                "chain": None,
+            }
+        )

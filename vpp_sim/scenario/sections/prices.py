@@ -1,0 +1,41 @@
+"""``prices`` and ``tariff``: what energy costs on the wholesale market, and by default at home."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from vpp_sim.registry import PRICE_SOURCES
+from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.units import PriceEurPerKwh
+
+__all__ = ["PricesSpec", "TariffSpec"]
+
+_NonNegativePrice = Annotated[PriceEurPerKwh, Field(ge=0)]
+
+
+class PricesSpec(Spec):
+    """Source of the wholesale price."""
+
+    kind: Annotated[str, *registered(PRICE_SOURCES)] = "netherlands_day_ahead"
+    """Name of the price source."""
+
+
+class TariffSpec(Spec):
+    """The default tariff: what a home pays without the VPP, and the yardstick of its promise."""
+
+    kind: Literal["flat", "data"] = "flat"
+    """``flat``: one price at all hours; ``data``: the tariff in the homes' own data."""
+    price_eur_per_kwh: _NonNegativePrice = 0.22
+    """Price of a consumed kWh, levies included, when the tariff is flat."""
+    levies_eur_per_kwh: _NonNegativePrice = 0.13
+    """Network charges and taxes in that price, passed on to the grid operator."""
+    feed_in_eur_per_kwh: _NonNegativePrice = 0.03
+    """What a home is paid for a kWh fed in."""
+
+    @model_validator(mode="after")
+    def _levies_fit(self) -> TariffSpec:
+        if self.kind == "flat" and self.levies_eur_per_kwh > self.price_eur_per_kwh:
+            raise ValueError("expected levies_eur_per_kwh <= price_eur_per_kwh")
+        return self

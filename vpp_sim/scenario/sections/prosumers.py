@@ -1,0 +1,65 @@
+"""``prosumers``: who takes part, and what stands in their homes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from vpp_sim.registry import HOME_SOURCES
+from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.units import EnergyKwh, Fraction, PowerKw
+
+__all__ = ["BatterySpec", "HomeDataSpec", "ProsumerGroupSpec"]
+
+
+class BatterySpec(Spec):
+    """A home battery, measured at its grid side."""
+
+    capacity_kwh: EnergyKwh = 6.4
+    """Energy between empty and full; 0 means no battery."""
+    power_kw: PowerKw = 5.0
+    """Greatest charging and discharging power."""
+    efficiency: Annotated[Fraction, Field(gt=0)] = 0.9
+    """Round-trip efficiency; its square root holds for each direction."""
+    min_soc: Fraction = 0.0
+    """Lowest state of charge, as a share of the capacity."""
+    max_soc: Fraction = 1.0
+    """Highest state of charge, as a share of the capacity."""
+    initial_soc: Fraction = 0.5
+    """State of charge at the start, as a share of the capacity."""
+
+    @model_validator(mode="after")
+    def _window(self) -> BatterySpec:
+        if not self.min_soc <= self.initial_soc <= self.max_soc:
+            raise ValueError("expected min_soc <= initial_soc <= max_soc")
+        return self
+
+
+class HomeDataSpec(Spec):
+    """Where the homes' load and sun come from."""
+
+    kind: Annotated[str, *registered(HOME_SOURCES)]
+    """Name of the data source."""
+    homes: tuple[Annotated[int, Field(ge=1, json_schema_extra={"unit": "1"})], ...] | None = None
+    """Numbers of the homes taken; without it, the source's recommended ones."""
+
+    @field_validator("homes")
+    @classmethod
+    def _distinct(cls, homes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if homes is not None and (not homes or len(set(homes)) != len(homes)):
+            raise ValueError("expected at least one home, each once")
+        return homes
+
+
+class ProsumerGroupSpec(Spec):
+    """Homes that share a source of data and a kind of equipment."""
+
+    group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """Name of the group; its homes are called ``<group>/home_<number>``."""
+    data: HomeDataSpec
+    """Load, sun and weather of the homes."""
+    pv_capacity_kw: PowerKw | None = None
+    """Nameplate power of each home's PV array; without it, as in the data."""
+    battery: BatterySpec = BatterySpec()
+    """The battery of each home."""

@@ -1,0 +1,89 @@
+"""``pricing`` and ``market``: retail prices, wholesale bids, and trades between homes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vpp_sim.registry import CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
+from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.units import Fraction, PriceEurPerKwh
+
+__all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "RetailSpec", "WholesaleMarketSpec"]
+
+
+class RetailSpec(Spec):
+    """How the VPP sets the price that its homes pay."""
+
+    kind: Annotated[str, *registered(RETAIL_PRICERS)] = "elastic_qp"
+    """Name of the retail pricer."""
+    cap_eur_per_kwh: PriceEurPerKwh = 0.60
+    """Highest price, levies included."""
+    floor_eur_per_kwh: PriceEurPerKwh = 0.13
+    """Lowest price, levies included."""
+    elasticity: Annotated[float, Field(lt=0, json_schema_extra={"unit": "1"})] = -0.08
+    """Own-price elasticity of demand that the pricer believes in."""
+    guarantee: bool = True
+    """Whether the VPP refunds at the end whatever a home paid above its default bill."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RetailSpec:
+        if self.floor_eur_per_kwh > self.cap_eur_per_kwh:
+            raise ValueError("expected floor_eur_per_kwh <= cap_eur_per_kwh")
+        return self
+
+
+class BiddingSpec(Spec):
+    """How the VPP bids into the day-ahead auction."""
+
+    kind: Annotated[str, *registered(WHOLESALE_BIDDERS)] = "newsvendor"
+    """Name of the bidder."""
+
+
+class PricingSpec(Spec):
+    """The pricing engine, towards homes and towards the wholesale market."""
+
+    retail: RetailSpec = RetailSpec()
+    """Prices for the homes."""
+    wholesale: BiddingSpec = BiddingSpec()
+    """Bids for the day-ahead auction."""
+
+
+class LocalMarketSpec(Spec):
+    """Trades between homes."""
+
+    kind: Annotated[str, *registered(CLEARINGS)] = "uniform_price"
+    """Name of the clearing mechanism."""
+    bidding: Literal["truthful", "zero_intelligence"] = "zero_intelligence"
+    """Limit prices: the outside option itself, or drawn uniformly between feed-in and retail energy price."""
+
+
+class WholesaleMarketSpec(Spec):
+    """The day-ahead auction and the imbalance that follows it."""
+
+    kind: Literal["day_ahead"] = "day_ahead"
+    """Kind of wholesale market."""
+    gate_closure: str = "12:00"
+    """Local time at which bids for the next day are due; the auction's prices are known one hour later."""
+    short_spread: Fraction = 0.25
+    """A kWh short costs the day-ahead price plus this share of its magnitude."""
+    long_spread: Fraction = 0.25
+    """A kWh long is paid the day-ahead price less this share of its magnitude."""
+
+    @field_validator("gate_closure")
+    @classmethod
+    def _time_of_day(cls, text: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-2]):00", text):
+            raise ValueError("expected a full hour of the day from 00:00 to 22:00")
+        return text
+
+
+class MarketSpec(Spec):
+    """The markets that the VPP takes part in."""
+
+    local: LocalMarketSpec = LocalMarketSpec()
+    """Trades between homes."""
+    wholesale: WholesaleMarketSpec = WholesaleMarketSpec()
+    """Day-ahead auction and imbalance."""
