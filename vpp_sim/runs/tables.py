@@ -1,0 +1,196 @@
+"""The tables of a run: every column with its type, unit and description, in one place.
+
+The recorder writes exactly these schemas; KPIs, figures and the report read them. All power is mean power over the
+step; ``time`` is the local start of the step. A money column is positive where it is a cost to its owner.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+
+from vpp_sim.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ACCOUNTS", "ITEMS", "TABLES", "table_schema", "unit_of"]
+
+Schema: TypeAlias = Any
+"""A ``pyarrow.Schema``; pyarrow ships no types."""
+
+ITEMS = ("retail_energy", "levies", "feed_in", "local_trade", "day_ahead", "imbalance", "losses", "guarantee")
+"""Items of the ledger, in the order in which reports list them."""
+
+ACCOUNTS = ("vpp", "wholesale", "grid_operator")
+"""Accounts of the ledger beside those of the homes."""
+
+_F, _I32, _I64, _STR = pa.float64(), pa.int32(), pa.int64(), pa.string()
+_TIME = pa.timestamp("ms", tz="UTC")
+
+_STEP = ("step", _I32, "1", "Number of the tick, from 0.")
+_CLOCK = (_STEP, ("time", _TIME, "", "Local start of the step."))
+_HOME = ("home", _STR, "", "Name of the home, <group>/home_<number>.")
+
+_FLEET = (
+    ("base_load_kw", _F, "kW", "Load before demand response."),
+    ("load_kw", _F, "kW", "Load after demand response."),
+    ("pv_kw", _F, "kW", "PV power available, before curtailment."),
+    ("curtailed_kw", _F, "kW", "PV power that was cut off."),
+    ("charge_kw", _F, "kW", "Battery charging, at its grid side."),
+    ("discharge_kw", _F, "kW", "Battery discharging, at its grid side."),
+    ("soc_kwh", _F, "kWh", "Energy in the battery at the end of the step."),
+)
+
+_COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
+    "timeseries": (
+        *_CLOCK,
+        ("temperature_c", _F, "degC", "Outdoor air temperature."),
+        ("ghi_w_m2", _F, "W/m2", "Global horizontal irradiance."),
+        ("carbon_kg_per_kwh", _F, "kg/kWh", "CO2 emitted for a kWh drawn from the grid."),
+        *_FLEET,
+        ("net_kw", _F, "kW", "Sum of the homes' metered net power; positive draws from the grid."),
+        ("import_kw", _F, "kW", "Sum over homes that draw from the grid of their metered net power."),
+        ("export_kw", _F, "kW", "Sum over homes that feed in of their metered power, as a magnitude."),
+        ("loss_kw", _F, "kW", "Losses in the feeder."),
+        ("v_min_pu", _F, "p.u.", "Lowest voltage of the feeder, relative to nominal."),
+        ("v_max_pu", _F, "p.u.", "Highest voltage of the feeder, relative to nominal."),
+        ("transformer_loading", _F, "1", "Loading of the transformer, as a share of its rating."),
+        ("line_loading", _F, "1", "Highest loading of a line, as a share of its rating."),
+        ("day_ahead_eur_per_kwh", _F, "EUR/kWh", "Day-ahead wholesale price."),
+        ("position_kwh", _F, "kWh", "Energy bought day ahead for this step; negative is sold."),
+        ("imbalance_kwh", _F, "kWh", "Metered net energy less the position; positive is short."),
+        ("buy_eur_per_kwh", _F, "EUR/kWh", "Retail price of a consumed kWh, levies included."),
+        ("sell_eur_per_kwh", _F, "EUR/kWh", "What a home is paid for a kWh fed in."),
+        ("default_eur_per_kwh", _F, "EUR/kWh", "Default tariff, levies included."),
+        ("local_price_eur_per_kwh", _F, "EUR/kWh", "Price of local trades; NaN where nothing was traded."),
+        ("traded_kwh", _F, "kWh", "Energy agreed in local trades."),
+        ("delivered_kwh", _F, "kWh", "Energy delivered under local trades."),
+        ("forecast_net_p10_kw", _F, "kW", "Day-ahead forecast of fleet load less PV, 10 % quantile; NaN if none."),
+        ("forecast_net_p50_kw", _F, "kW", "Day-ahead forecast of fleet load less PV, median; NaN if none."),
+        ("forecast_net_p90_kw", _F, "kW", "Day-ahead forecast of fleet load less PV, 90 % quantile; NaN if none."),
+    ),
+    "prosumers": (
+        *_CLOCK,
+        _HOME,
+        *_FLEET,
+        ("net_kw", _F, "kW", "Metered net power; positive draws from the grid."),
+        ("voltage_pu", _F, "p.u.", "Voltage at the home's node, relative to nominal."),
+        ("bought_kwh", _F, "kWh", "Energy bought in local trades, delivered."),
+        ("sold_kwh", _F, "kWh", "Energy sold in local trades, delivered."),
+        ("cost_eur", _F, "EUR", "Cost of the step to the home, all items of the ledger."),
+    ),
+    "trades": (
+        *_CLOCK,
+        ("buyer", _STR, "", "Name of the buying home."),
+        ("seller", _STR, "", "Name of the selling home."),
+        ("energy_kwh", _F, "kWh", "Energy agreed."),
+        ("delivered_kwh", _F, "kWh", "Energy delivered."),
+        ("price_eur_per_kwh", _F, "EUR/kWh", "Price of the trade."),
+        ("amount_eur", _F, "EUR", "What the buyer paid the seller for the energy delivered."),
+    ),
+    "forecasts": (
+        ("issue_step", _I32, "1", "Tick at which the forecast was issued."),
+        *_CLOCK,
+        ("p10_kw", _F, "kW", "Fleet load less PV, 10 % quantile."),
+        ("p50_kw", _F, "kW", "Fleet load less PV, median."),
+        ("p90_kw", _F, "kW", "Fleet load less PV, 90 % quantile."),
+        ("actual_net_kw", _F, "kW", "What it came to: load before demand response less PV; NaN after the end."),
+    ),
+    "ledger": (
+        _STEP,
+        ("item", _STR, "", "What was paid for."),
+        ("account", _STR, "", "Whose account: a home's name, vpp, wholesale or grid_operator."),
+        ("amount_micro_eur", _I64, "uEUR", "Cost to the account; sums to zero over the accounts of a step and item."),
+    ),
+    "chain": (
+        ("period", _I32, "1", "Number of the settlement period, from 0."),
+        ("first_step", _I32, "1", "First tick of the period."),
+        ("last_step", _I32, "1", "Last tick of the period."),
+        ("submitted_s", _F, "s", "When the batch was submitted, from the start of the run."),
+        ("mined_s", _F, "s", "When its block was mined, from the start of the run."),
+        ("confirmed_s", _F, "s", "When it counted as final, from the start of the run."),
+        ("block", _I64, "1", "Number of its block."),
+        ("tx_hash", _STR, "", "Hash of its transaction, hexadecimal."),
+        ("gas_used", _I64, "gas", "Gas that the transaction used."),
+        ("calldata_bytes", _I64, "B", "Size of the transaction's input."),
+        ("accounts", _I32, "1", "Number of accounts whose balance moved."),
+        ("moved_micro_eur", _I64, "uEUR", "Sum of the amounts moved, counted once."),
+        ("status", _STR, "", "What became of the batch."),
+    ),
+    "bills": (
+        _HOME,
+        ("import_kwh", _F, "kWh", "Energy drawn from the grid at the meter."),
+        ("export_kwh", _F, "kWh", "Energy fed in at the meter."),
+        ("bought_kwh", _F, "kWh", "Energy bought in local trades, delivered."),
+        ("sold_kwh", _F, "kWh", "Energy sold in local trades, delivered."),
+        ("retail_energy_eur", _F, "EUR", "Cost of energy from the VPP, without levies."),
+        ("levies_eur", _F, "EUR", "Levies, passed on to the grid operator."),
+        ("feed_in_eur", _F, "EUR", "Payment for energy fed in, negative."),
+        ("local_trade_eur", _F, "EUR", "Cost of local trades; negative where the home earned."),
+        ("guarantee_eur", _F, "EUR", "Refund of what exceeded the default bill, negative."),
+        ("total_eur", _F, "EUR", "The bill: sum of all items."),
+        ("default_bill_eur", _F, "EUR", "Cost of the same metered energy at the default tariff."),
+        ("counterfactual_total_eur", _F, "EUR", "The bill of the same home without the VPP."),
+        ("saving_eur", _F, "EUR", "Counterfactual bill less the bill."),
+    ),
+}
+
+
+def _schema(columns: tuple[tuple[str, Any, str, str], ...]) -> Schema:
+    return pa.schema(
+        [
+            pa.field(name, kind, nullable=False, metadata={"unit": unit, "description": description})
+            for name, kind, unit, description in columns
+        ]
+    )
+
+
+TABLES: Mapping[str, Schema] = MappingProxyType({name: _schema(columns) for name, columns in _COLUMNS.items()})
+"""Schema of every table, by name; its ``time`` column is in UTC (see :func:`table_schema`)."""
+
+
+def table_schema(name: str, timezone: str = "UTC") -> Schema:
+    """Return the schema of a table whose times are in `timezone`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table, a key of `TABLES`.
+    timezone : str, default "UTC"
+        IANA name of the local time zone.
+
+    Returns
+    -------
+    pyarrow.Schema
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> table_schema("timeseries", "America/Los_Angeles").field("time").type
+    TimestampType(timestamp[ms, tz=America/Los_Angeles])
+    """
+    if name not in TABLES:
+        raise UnknownNameError("table", name, TABLES)
+    schema = TABLES[name]
+    index = schema.get_field_index("time")
+    if index < 0:
+        return schema
+    return schema.set(index, schema.field(index).with_type(pa.timestamp("ms", tz=timezone)))
+
+
+def unit_of(name: str, column: str) -> str:
+    """Return the unit of a column, empty for names and times.
+
+    Examples
+    --------
+    >>> unit_of("timeseries", "load_kw"), unit_of("bills", "home")
+    ('kW', '')
+    """
+    return str(TABLES[name].field(column).metadata[b"unit"].decode())
