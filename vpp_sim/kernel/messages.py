@@ -1,0 +1,168 @@
+"""What agents leave in the world for those who act later in the tick: frozen messages, one type a slot.
+
+n is the number of prosumers, H the number of forecast steps, Q of quantiles, B of buses, M of trades, A of accounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vpp_sim.arrays import FloatArray, IntArray
+
+__all__ = [
+    "DayAhead",
+    "Flexible",
+    "Flow",
+    "Forecast",
+    "LocalTrades",
+    "Metered",
+    "Settlement",
+    "Storage",
+    "Tariff",
+    "Weather",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Weather of this step at the homes' station, and the carbon intensity of the grid."""
+
+    temperature_c: float
+    ghi_w_m2: float
+    carbon_kg_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Base load and available solar power of this step, each of shape (n,) [kW]."""
+
+    base_load_kw: FloatArray
+    pv_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of load and solar power, each of shape (n, H, Q) [kW], from step `issue_step` on."""
+
+    issue_step: int
+    steps_per_day: int
+    levels: tuple[float, ...]
+    demand_kw: FloatArray
+    solar_kw: FloatArray
+
+    def median_net_kw(self, step: int, n_steps: int) -> FloatArray:
+        """Return the median of load less that of sun from `step` on, shape (n, n_steps) [kW].
+
+        Beyond the horizon, the same hours of the day before are repeated.
+        """
+        middle = self.levels.index(0.5)
+        leads = self.leads(step, n_steps)
+        return self.demand_kw[:, leads, middle] - self.solar_kw[:, leads, middle]
+
+    def leads(self, step: int, n_steps: int) -> IntArray:
+        """Return the forecast's column for each of `n_steps` steps from `step` on, shape (n_steps,)."""
+        lead = np.arange(step - self.issue_step, step - self.issue_step + n_steps, dtype=np.int64)
+        return repeated(lead, self.demand_kw.shape[1], self.steps_per_day)
+
+
+@dataclass(frozen=True, slots=True)
+class DayAhead:
+    """What was bought day ahead for each step of the run; NaN where bids are not yet due.
+
+    `position_kwh` has shape (T,). `forecast_kw` has shape (3, T): the quantiles 0.1, 0.5 and 0.9 of the fleet's load
+    less its solar power, as foreseen when the bid was made.
+    """
+
+    position_kwh: FloatArray
+    forecast_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """Published prices from `first_step` on, each of shape (K,) [EUR/kWh]: what homes pay and get, and the default."""
+
+    first_step: int
+    buy_eur_per_kwh: FloatArray
+    sell_eur_per_kwh: FloatArray
+    default_eur_per_kwh: FloatArray
+    steps_per_day: int
+
+    def window(self, step: int, n_steps: int) -> IntArray:
+        """Return the column for each of `n_steps` steps from `step` on; beyond what is published, the day before."""
+        lead = np.arange(step - self.first_step, step - self.first_step + n_steps, dtype=np.int64)
+        return repeated(lead, len(self.buy_eur_per_kwh), self.steps_per_day)
+
+
+@dataclass(frozen=True, slots=True)
+class Flexible:
+    """Load after demand response, shape (n,) [kW]."""
+
+    load_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Battery power at the grid side and state of charge at the end of the step, each of shape (n,)."""
+
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    soc_kwh: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTrades:
+    """Trades agreed between homes, each array of shape (M,), with the limit prices of both sides."""
+
+    buyer: IntArray
+    seller: IntArray
+    energy_kwh: FloatArray
+    price_eur_per_kwh: FloatArray
+    bid_eur_per_kwh: FloatArray
+    ask_eur_per_kwh: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the feeder carried: net load at each meter, curtailment and voltage of shape (n,); the feeder's own figures."""
+
+    net_kw: FloatArray
+    curtailed_kw: FloatArray
+    voltage_pu: FloatArray
+    v_min_pu: float
+    v_max_pu: float
+    transformer_loading: float
+    line_loading: float
+    loss_kw: float
+    slack_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What the ledger booked this tick.
+
+    `entries_micro_eur` holds one array of shape (A,) an item, positive a cost to the account; each sums to zero.
+    """
+
+    entries_micro_eur: dict[str, IntArray]
+    delivered_kwh: FloatArray
+    """Delivered energy of each trade, shape (M,)."""
+    trade_micro_eur: IntArray
+    """What each trade's buyer paid its seller, shape (M,)."""
+    imbalance_kwh: float
+    balance_micro_eur: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Running cost of each account since the start, shape (A,)."""
+
+
+def repeated(lead: IntArray, n_known: int, period: int) -> IntArray:
+    """Return `lead` with every index beyond ``n_known - 1`` brought back by whole periods.
+
+    Examples
+    --------
+    >>> repeated(np.arange(5, 9), 6, 3)
+    array([5, 3, 4, 5])
+    """
+    beyond = np.maximum(lead - (n_known - 1), 0)
+    columns: IntArray = np.maximum(lead - -(-beyond // period) * period, 0)
+    return columns
