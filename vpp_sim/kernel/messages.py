@@ -125,7 +125,7 @@ class LocalTrades:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What the feeder carried: net load at each meter, curtailment and voltage of shape (n,); the feeder's own figures."""
+    """What the feeder carried: net load, curtailment and voltage at each meter, shape (n,); the feeder's own figures."""
 
     net_kw: FloatArray
     curtailed_kw: FloatArray
