@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+from matplotlib import dates as mpl_dates
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, DayLocator, HourLocator
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
 
-__all__ = ["COLOURS", "GREY", "LIGHT", "PALE", "TEXT", "axes", "label_line", "legend_above", "local_time", "save"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "LIGHT",
+    "PALE",
+    "TEXT",
+    "axes",
+    "label_line",
+    "legend_above",
+    "local_time",
+    "save",
+    "styled",
+]
 
 # Okabe & Ito, "Color Universal Design", 2008: distinguishable with every common colour vision.
 COLOURS = {
@@ -30,7 +45,7 @@ COLOURS = {
 
 GREY, LIGHT, PALE, TEXT = "#6B6B6B", "#D9D9D9", "#F0F0F0", "#222222"
 
-_RC = {
+_RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 9.5,
@@ -62,12 +77,30 @@ _RC = {
 
 WIDTH_IN = 8.0
 _DPI = 130
+_dates: Any = mpl_dates  # its classes carry no types
+_DRAWING = RLock()
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Run `draw` with the house style set, and the former settings restored after it.
+
+    matplotlib's settings are global to the process, so only one thread draws at a time.
+    """
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _DRAWING, mpl.rc_context(_RC):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def axes(
     rows: int = 1, columns: int = 1, *, height_in: float = 3.2, share_x: bool = True, **grid: Any
 ) -> tuple[Figure, list[Any]]:
-    """Return a new figure and its axes in the house style.
+    """Return a new figure and its axes; in the house style when called under :func:`styled`.
 
     Parameters
     ----------
@@ -92,10 +125,9 @@ def axes(
     >>> figure.get_size_inches().tolist()
     [8.0, 4.0]
     """
-    with mpl.rc_context(_RC):
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-        FigureCanvasAgg(figure)
-        made = figure.subplots(rows, columns, squeeze=False, sharex=share_x, gridspec_kw=grid)
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    made = figure.subplots(rows, columns, squeeze=False, sharex=share_x, gridspec_kw=grid)
     return figure, list(made.flat)
 
 
@@ -105,15 +137,15 @@ def local_time(axis: Any, times: pd.Series) -> None:
     span_h = (times.iloc[-1] - times.iloc[0]).total_seconds() / 3600
     axis.set_xlim(times.iloc[0], times.iloc[-1] + (times.iloc[-1] - times.iloc[0]) / max(len(times) - 1, 1))
     if span_h <= 36:
-        axis.xaxis.set_major_locator(HourLocator(byhour=range(0, 24, 3), tz=zone))
-        axis.xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
+        axis.xaxis.set_major_locator(_dates.HourLocator(byhour=range(0, 24, 3), tz=zone))
+        axis.xaxis.set_major_formatter(_dates.DateFormatter("%H:%M", tz=zone))
     elif span_h <= 15 * 24:
-        axis.xaxis.set_major_locator(DayLocator(tz=zone))
-        axis.xaxis.set_major_formatter(DateFormatter("%a %-d %b", tz=zone))
+        axis.xaxis.set_major_locator(_dates.DayLocator(tz=zone))
+        axis.xaxis.set_major_formatter(_dates.DateFormatter("%a %-d %b", tz=zone))
     else:
-        locator = AutoDateLocator(tz=zone)
+        locator = _dates.AutoDateLocator(tz=zone)
         axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+        axis.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, tz=zone))
     axis.set_xlabel(f"local time ({zone})")
 
 
@@ -130,8 +162,8 @@ def label_line(axis: Any, x: Any, y: float, text: str, colour: str, *, above: bo
     )  # fmt: skip
 
 
+@styled
 def save(figure: Figure, path: Path) -> None:
     """Write the figure as PNG or SVG, by the ending of `path`; the same figure gives the same bytes."""
     metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    with mpl.rc_context(_RC):
-        figure.savefig(path, dpi=_DPI, metadata=metadata, facecolor="white")
+    figure.savefig(path, dpi=_DPI, metadata=metadata, facecolor="white")
