@@ -10,10 +10,11 @@ On chain and in the ledger, energy is whole watt-hours and money whole micro-eur
 from __future__ import annotations
 
 import re
+from fractions import Fraction as Rational
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from vpp_sim.arrays import FloatArray, IntArray
 
@@ -28,6 +29,7 @@ __all__ = [
     "PowerKw",
     "PriceEurPerKwh",
     "PureNumber",
+    "format_duration",
     "parse_duration_s",
     "to_micro_eur",
     "to_wh",
@@ -63,10 +65,27 @@ def parse_duration_s(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", text)
     if match is None:
         raise ValueError("expected a duration such as 12s, 15min, 24h or 7d")
-    seconds = float(match[1]) * _DURATION_S[match[2]]
+    seconds = Rational(match[1]) * _DURATION_S[match[2]]
     if seconds <= 0 or seconds != int(seconds):
         raise ValueError("expected a positive whole number of seconds")
     return int(seconds)
+
+
+def format_duration(duration_s: int) -> str:
+    """Return `duration_s` as :func:`parse_duration_s` reads it, in the largest unit that makes it a whole number.
+
+    Parameters
+    ----------
+    duration_s : int
+        Positive duration [s].
+
+    Examples
+    --------
+    >>> format_duration(3600), format_duration(5400), format_duration(12)
+    ('1h', '90min', '12s')
+    """
+    unit = next(unit for unit in ("d", "h", "min", "s") if duration_s % _DURATION_S[unit] == 0)
+    return f"{duration_s // _DURATION_S[unit]}{unit}"
 
 
 def _duration(value: Any) -> Any:
@@ -118,9 +137,10 @@ Count: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"unit": "1"})]
 DurationS: TypeAlias = Annotated[
     int,
     BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=rf"^\s*{_DURATION_PATTERN}\s*$")]),
+    PlainSerializer(format_duration, return_type=str),
     Field(gt=0, json_schema_extra={"unit": "s"}),
 ]
-"""Duration, written with its unit (``15min``), held in whole seconds."""
+"""Duration, written with its unit (``15min``), held in whole seconds; dumped as it is written."""
 
 
 def _rounded(values: FloatArray, factor: int) -> IntArray:

@@ -12,8 +12,9 @@ from vpp_sim.scenario.sections.control import DemandResponseSpec, ForecasterSpec
 from vpp_sim.scenario.sections.grid import ChainSpec, NetworkSpec
 from vpp_sim.scenario.sections.prices import PricesSpec, TariffSpec
 from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
-from vpp_sim.scenario.sections.spec import Spec
+from vpp_sim.scenario.sections.spec import RefusalError, Spec
 from vpp_sim.scenario.sections.trading import BiddingSpec, LocalMarketSpec, MarketSpec, PricingSpec, RetailSpec
+from vpp_sim.units import format_duration
 
 __all__ = ["CounterfactualSpec", "Scenario"]
 
@@ -78,7 +79,8 @@ class Scenario(Spec):
             cadences["chain.every"] = self.chain.every
         for key, duration_s in cadences.items():
             if duration_s % self.clock.step:
-                raise ValueError(f"expected {key} to be a multiple of clock.step ({self.clock.step} s)")
+                step = format_duration(self.clock.step)
+                raise RefusalError(f"expected a multiple of clock.step ({step})", keys=(key, "clock.step"))
         return self
 
     @property

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from vpp_sim.errors import nearest
-from vpp_sim.scenario.sections.spec import Spec
-from vpp_sim.units import SECONDS_PER_HOUR, DurationS
+from vpp_sim.scenario.sections.spec import RefusalError, Spec
+from vpp_sim.units import SECONDS_PER_HOUR, DurationS, format_duration
 
 __all__ = ["ClockSpec"]
 
 
 def _zone(name: str) -> str:
     if name not in available_timezones():
-        hint = nearest(name, available_timezones())
-        raise ValueError("expected an IANA time zone" + (f"; did you mean {hint!r}?" if hint else ""))
+        hint = nearest(name, sorted(available_timezones()))
+        raise RefusalError("expected an IANA time zone, such as Europe/Amsterdam", hint=hint)
     return name
 
 
@@ -58,5 +58,17 @@ class ClockSpec(Spec):
         if datetime.fromtimestamp(local.timestamp(), tz=local.tzinfo).replace(tzinfo=None) != local.replace(
             tzinfo=None
         ):
-            raise ValueError(f"start {self.start} does not exist in {self.timezone} (clocks are put forward)")
+            raise RefusalError(
+                f"expected a time that exists in {self.timezone}, where clocks are put forward then", keys=("start",)
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _on_a_step(self) -> ClockSpec:
+        start = datetime.fromisoformat(self.start)
+        since_hour_us = (start.minute * 60 + start.second) * 1_000_000 + start.microsecond
+        if since_hour_us % (self.step * 1_000_000):
+            raise RefusalError(
+                f"expected a start on a full step of {format_duration(self.step)}", keys=("start", "step")
+            )
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vpp_sim.registry import PRICE_SOURCES
-from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.units import PriceEurPerKwh
 
 __all__ = ["PricesSpec", "TariffSpec"]
@@ -37,5 +37,8 @@ class TariffSpec(Spec):
     @model_validator(mode="after")
     def _levies_fit(self) -> TariffSpec:
         if self.kind == "flat" and self.levies_eur_per_kwh > self.price_eur_per_kwh:
-            raise ValueError("expected levies_eur_per_kwh <= price_eur_per_kwh")
+            raise RefusalError(
+                f"expected levies_eur_per_kwh <= price_eur_per_kwh ({self.price_eur_per_kwh})",
+                keys=("levies_eur_per_kwh", "price_eur_per_kwh"),
+            )
         return self

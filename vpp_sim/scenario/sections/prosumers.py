@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import HOME_SOURCES
-from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.units import EnergyKwh, Fraction, PowerKw
 
 __all__ = ["BatterySpec", "HomeDataSpec", "ProsumerGroupSpec"]
@@ -32,7 +32,10 @@ class BatterySpec(Spec):
     @model_validator(mode="after")
     def _window(self) -> BatterySpec:
         if not self.min_soc <= self.initial_soc <= self.max_soc:
-            raise ValueError("expected min_soc <= initial_soc <= max_soc")
+            raise RefusalError(
+                f"expected min_soc ({self.min_soc}) <= initial_soc ({self.initial_soc}) <= max_soc ({self.max_soc})",
+                keys=("initial_soc", "min_soc", "max_soc"),
+            )
         return self
 
 

@@ -11,7 +11,26 @@ from vpp_sim.errors import nearest
 if TYPE_CHECKING:
     from vpp_sim.registry import Registry
 
-__all__ = ["Spec", "registered"]
+__all__ = ["RefusalError", "Spec", "registered"]
+
+
+class RefusalError(ValueError):
+    """A value that a section refuses, with what a message about it needs.
+
+    Parameters
+    ----------
+    allowed : str
+        What would have been right, beginning with ``expected``.
+    keys : sequence of str
+        Dotted keys below the refusing section that are at fault, the one to be shown first; none means the value
+        itself.
+    hint : str
+        The nearest valid value, or empty.
+    """
+
+    def __init__(self, allowed: str, *, keys: tuple[str, ...] = (), hint: str = "") -> None:
+        self.allowed, self.keys, self.hint = allowed, keys, hint
+        super().__init__(allowed + (f"; did you mean {hint!r}?" if hint else ""))
 
 
 class Spec(BaseModel):
@@ -31,11 +50,8 @@ def registered(registry: Registry[Any]) -> Any:
 
     def check(name: str) -> str:
         if name not in registry.targets:
-            hint = nearest(name, registry.names)
-            raise ValueError(
-                f"expected a {registry.kind}: {', '.join(registry.names)}"
-                + (f"; did you mean {hint!r}?" if hint else "")
-            )
+            allowed = f"expected a {registry.kind}: {', '.join(registry.names)}"
+            raise RefusalError(allowed, hint=nearest(name, registry.names))
         return name
 
     return (AfterValidator(check), Field(json_schema_extra=lambda schema: schema.update(enum=list(registry.names))))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
-from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.units import Fraction, PriceEurPerKwh
 
 __all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "RetailSpec", "WholesaleMarketSpec"]
@@ -31,7 +31,10 @@ class RetailSpec(Spec):
     @model_validator(mode="after")
     def _ordered(self) -> RetailSpec:
         if self.floor_eur_per_kwh > self.cap_eur_per_kwh:
-            raise ValueError("expected floor_eur_per_kwh <= cap_eur_per_kwh")
+            raise RefusalError(
+                f"expected floor_eur_per_kwh ({self.floor_eur_per_kwh}) <= cap_eur_per_kwh ({self.cap_eur_per_kwh})",
+                keys=("floor_eur_per_kwh", "cap_eur_per_kwh"),
+            )
         return self
 
 

@@ -1,0 +1,76 @@
+"""What the schema refuses, in words: each refusal becomes a line with file, line, key, value and what is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vpp_sim.errors import ScenarioProblem, nearest
+from vpp_sim.scenario.schema import expectation, schema_at
+from vpp_sim.scenario.sections.spec import RefusalError
+from vpp_sim.scenario.written import dotted, find, plain
+from vpp_sim.scenario.yaml_lines import show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from vpp_sim.scenario.written import KeyPath, Written
+
+__all__ = ["problem_at", "problems_of"]
+
+_MISSING = "(missing)"
+
+
+def problem_at(root: Written, path: KeyPath, allowed: str, hint: str = "") -> ScenarioProblem:
+    """Return the problem of the value at `path`, placed where it, or else the section around it, was written.
+
+    Parameters
+    ----------
+    root : Written
+        The tree of the scenario.
+    path : tuple of str or int
+        Keys from the root.
+    allowed : str
+        What would have been right.
+    hint : str
+        The nearest valid name, or empty.
+    """
+    node, found = find(root, path)
+    value = show(plain(node)) if found else _MISSING
+    return ScenarioProblem(node.file, node.line, dotted(path) or "scenario", value, allowed, hint)
+
+
+def problems_of(error: ValidationError, root: Written) -> list[ScenarioProblem]:
+    """Return every refusal of the schema as a problem of the files that `root` was read from."""
+    return [_problem(details, root) for details in error.errors(include_url=False)]
+
+
+def _problem(details: ErrorDetails, root: Written) -> ScenarioProblem:
+    path, kind = tuple(details["loc"]), details["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(path, root)
+    if kind == "value_error":
+        return _refused(details["ctx"]["error"], path, root)
+    schema = schema_at(path) or {}
+    if kind == "missing":
+        purpose = str(schema.get("description", "")).rstrip(".")
+        return problem_at(root, path, f"required: {purpose[:1].lower()}{purpose[1:]}")
+    node, _ = find(root, path)
+    hint = nearest(node.value, schema.get("enum", ())) if isinstance(node.value, str) else ""
+    return problem_at(root, path, expectation(schema), hint)
+
+
+def _unknown_key(path: KeyPath, root: Written) -> ScenarioProblem:
+    section: dict[str, Any] = schema_at(path[:-1]) or {}
+    keys: Sequence[str] = list(section.get("properties", ()))
+    return problem_at(root, path, f"unknown key; allowed: {', '.join(keys)}", nearest(str(path[-1]), keys))
+
+
+def _refused(error: Exception, path: KeyPath, root: Written) -> ScenarioProblem:
+    if not isinstance(error, RefusalError):
+        return problem_at(root, path, str(error))
+    below = [(*path, *key.split(".")) for key in error.keys] or [path]
+    written = [key for key in below if find(root, key)[1]]
+    return problem_at(root, (written or below)[0], error.allowed, error.hint)

@@ -1,0 +1,91 @@
+"""The tree of a scenario before it is checked: plain data whose every value knows where it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+__all__ = ["KeyPath", "Scalar", "Written", "dotted", "find", "plain", "written"]
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Keys from the root of a scenario to a value."""
+
+Scalar: TypeAlias = str | int | float | bool | None
+"""What a leaf of the tree may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as it was written, and where.
+
+    Attributes
+    ----------
+    value : scalar, dict of str to Written, or list of Written
+        The value.
+    file : str
+        The file it stands in.
+    line : int
+        Line of its key, or of its beginning if it has none; counted from 1.
+    """
+
+    value: Scalar | dict[str, Written] | list[Written]
+    file: str
+    line: int
+
+
+def plain(node: Written) -> Any:
+    """Return the tree without files and lines."""
+    if isinstance(node.value, dict):
+        return {name: plain(child) for name, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(child) for child in node.value]
+    return node.value
+
+
+def written(value: object, file: str, line: int) -> Written:
+    """Return plain data as a tree that stands at one place.
+
+    Raises
+    ------
+    TypeError
+        If a value is not plain data, or a key is not text.
+    """
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("expected keys that are text")
+        return Written({name: written(child, file, line) for name, child in value.items()}, file, line)
+    if isinstance(value, list | tuple):
+        return Written([written(child, file, line) for child in value], file, line)
+    if value is None or isinstance(value, str | bool | int | float):
+        return Written(value, file, line)
+    raise TypeError(f"expected plain data, not {type(value).__name__}")
+
+
+def find(root: Written, path: KeyPath) -> tuple[Written, bool]:
+    """Return the value at `path`, or the nearest section around it; and whether it is the value itself."""
+    node = root
+    for part in path:
+        child = _child(node, part)
+        if child is None:
+            return node, False
+        node = child
+    return node, True
+
+
+def dotted(path: KeyPath) -> str:
+    """Return `path` as messages write it.
+
+    Examples
+    --------
+    >>> dotted(("prosumers", 0, "battery"))
+    'prosumers.0.battery'
+    """
+    return ".".join(str(part) for part in path)
+
+
+def _child(node: Written, part: str | int) -> Written | None:
+    if isinstance(node.value, dict):
+        return node.value.get(str(part))
+    if isinstance(node.value, list) and str(part).isdecimal() and int(part) < len(node.value):
+        return node.value[int(part)]
+    return None
