@@ -1,0 +1,100 @@
+"""Day-ahead bids from quantile forecasts: the median, and the newsvendor's answer to what imbalance costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp_sim.arrays import FloatArray, require_finite, require_shape
+from vpp_sim.errors import PhysicsError
+from vpp_sim.pricing.quantiles import quantile_at
+
+__all__ = ["MedianBid", "NewsvendorBid", "critical_ratio"]
+
+
+def critical_ratio(*, short_spread: float, long_spread: float) -> float:
+    r"""Return the probability at which one more kWh bought day ahead just pays.
+
+    A kWh missing costs :math:`\sigma_s |p|` beyond the day-ahead price, a kWh too many loses :math:`\sigma_l |p|`, so
+    the best position is the quantile :math:`\sigma_s / (\sigma_s + \sigma_l)` of the energy drawn. The price's size
+    cancels. Without penalties any position costs the same; the median is returned.
+
+    Raises
+    ------
+    PhysicsError
+        If a spread is negative or not finite.
+
+    Examples
+    --------
+    >>> critical_ratio(short_spread=0.6, long_spread=0.4)
+    0.6
+    """
+    if not (np.isfinite([short_spread, long_spread]).all() and min(short_spread, long_spread) >= 0):
+        raise PhysicsError(f"spreads must be finite and non-negative, not {short_spread:g} and {long_spread:g}")
+    both = short_spread + long_spread
+    return short_spread / both if both else 0.5
+
+
+def _check(quantiles_kwh: FloatArray, levels: FloatArray, price_eur_per_kwh: FloatArray) -> None:
+    require_shape("quantiles_kwh", quantiles_kwh, (price_eur_per_kwh.size, levels.size))
+    require_finite("price_eur_per_kwh", price_eur_per_kwh)
+
+
+@dataclass(frozen=True, slots=True)
+class MedianBid:
+    """Buy the median of the fleet's net energy, whatever imbalance costs: the bidder to compare with."""
+
+    def bid(
+        self,
+        quantiles_kwh: FloatArray,
+        levels: FloatArray,
+        price_eur_per_kwh: FloatArray,
+        *,
+        short_spread: float,
+        long_spread: float,
+    ) -> FloatArray:
+        """Return the median of each step, shape (H,) [kWh]."""
+        _check(quantiles_kwh, levels, price_eur_per_kwh)
+        critical_ratio(short_spread=short_spread, long_spread=long_spread)  # refuses what every bidder must refuse
+        return quantile_at(quantiles_kwh, levels, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class NewsvendorBid:
+    """Buy the quantile of the fleet's net energy that minimises the expected cost of both settlements [1]_.
+
+    The quantile is interpolated between the forecast's levels and never lies outside them: a ratio beyond the outermost
+    level bids that level.
+
+    References
+    ----------
+    .. [1] P. Pinson, C. Chevallier, G. N. Kariniotakis, "Trading wind generation from short-term probabilistic
+       forecasts of wind power", IEEE Transactions on Power Systems 22 (2007) 1148-1156.
+       https://doi.org/10.1109/TPWRS.2007.901117
+
+    Examples
+    --------
+    A plant that makes 0 to 100 kWh, all equally likely, draws -100 to 0. Day ahead pays 50, surplus 30, and missing
+    energy costs 80: it should sell 40.
+
+    >>> levels = np.array([0.0, 0.5, 1.0])
+    >>> NewsvendorBid().bid(
+    ...     np.array([[-100.0, -50.0, 0.0]]), levels, np.array([50.0]), short_spread=0.6, long_spread=0.4
+    ... )
+    array([-40.])
+    """
+
+    def bid(
+        self,
+        quantiles_kwh: FloatArray,
+        levels: FloatArray,
+        price_eur_per_kwh: FloatArray,
+        *,
+        short_spread: float,
+        long_spread: float,
+    ) -> FloatArray:
+        """Return the critical quantile of each step, shape (H,) [kWh]."""
+        _check(quantiles_kwh, levels, price_eur_per_kwh)
+        ratio = critical_ratio(short_spread=short_spread, long_spread=long_spread)
+        return quantile_at(quantiles_kwh, levels, ratio)
