@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from vpp_sim.errors import ScenarioError
-from vpp_sim.scenario.merge import merged_tree
+from vpp_sim.scenario.merge import OVERRIDES, merged_tree
 from vpp_sim.scenario.problems import problem_at, problems_of
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.written import plain
@@ -78,14 +78,14 @@ def read_scenario(
     problems: list[ScenarioProblem] = []
     tree = merged_tree(path, overrides or {}, named, problems)
     if tree is None:
-        raise ScenarioError(problems)
+        raise ScenarioError(_sorted(problems))
     try:
         scenario = Scenario.model_validate_json(json.dumps(plain(tree)), strict=True)
     except ValidationError as error:
         problems += _news(problems_of(error, tree), problems)
-        raise ScenarioError(problems) from None
+        raise ScenarioError(_sorted(problems)) from None
     if problems:
-        raise ScenarioError(problems)
+        raise ScenarioError(_sorted(problems))
     return LoadedScenario(scenario, tree)
 
 
@@ -99,6 +99,11 @@ def load_scenario(
 def dump_scenario(scenario: Scenario) -> str:
     """Return the scenario as YAML with every default written out; loading it gives an equal scenario."""
     return dump_yaml(json.loads(scenario.model_dump_json()))
+
+
+def _sorted(problems: list[ScenarioProblem]) -> list[ScenarioProblem]:
+    """Return the problems by file and line, those of dotted overrides last."""
+    return sorted(problems, key=lambda problem: (problem.file == OVERRIDES, problem.file, problem.line))
 
 
 def _news(found: list[ScenarioProblem], known: list[ScenarioProblem]) -> list[ScenarioProblem]:

@@ -21,7 +21,7 @@ _EXTENDS = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
 }
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-_SIGNS = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
+_SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 _NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
@@ -68,12 +68,11 @@ def expectation(schema: dict[str, Any]) -> str:
     >>> expectation({"type": "string", "enum": ["flat", "data"]})
     'expected one of flat, data'
     """
-    signs = [(word, sign) for word, sign in _SIGNS if word in schema]
+    signs = {word: sign for word, sign in _SIGNS.items() if word in schema}
     if "exclusiveMinimum" in schema and schema.get("minimum", -math.inf) <= schema["exclusiveMinimum"]:
-        signs = [(word, sign) for word, sign in signs if word != "minimum"]
-    return ", ".join([f"expected {_kind(schema)}", *(f"{sign} {schema[word]:g}" for word, sign in signs)]) + (
-        " or null" if schema.get("nullable") else ""
-    )
+        signs.pop("minimum", None)
+    bounds = [f"{sign} {schema[word]:g}" for word, sign in signs.items()]
+    return ", ".join([f"expected {_kind(schema)}", *bounds]) + (" or null" if schema.get("nullable") else "")
 
 
 def _kind(schema: dict[str, Any]) -> str:
