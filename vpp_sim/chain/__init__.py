@@ -1,0 +1,22 @@
+"""Settlement on an EVM chain: backends, contract clients, and reconciliation with the ledger.
+
+The package has three layers. :mod:`~vpp_sim.chain.protocol` says what a backend is: something that queues transactions,
+mines blocks when it is told to, and answers calls. :mod:`~vpp_sim.chain.eth_tester` is the backend that runs inside the
+process. Above them, :mod:`~vpp_sim.chain.contract` speaks the contract ABI and names what a contract reverted with, and
+:mod:`~vpp_sim.chain.settlement` is the one client that a simulation needs: it deploys, settles, and compares.
+
+Time belongs to the caller. Nothing here mines by itself or reads a clock: whoever owns time calls
+:meth:`~vpp_sim.chain.settlement.SettlementClient.mine_block` with the block's time, so the same run gives the same
+hashes. Mining on every transaction was turned down because a block time and a confirmation depth could then not be
+simulated; a web3 client inside the loop was turned down because it costs more than the EVM itself. (A web3 client can
+be attached from outside: see :attr:`~vpp_sim.chain.eth_tester.EthTesterChain.tester`.)
+
+It follows that a batch is settled only once it is confirmed, and that in between the chain may lag the ledger:
+:meth:`~vpp_sim.chain.settlement.SettlementClient.reconcile` therefore compares the ledger with the chain's balances
+less what is still on its way.
+
+The contracts' compiled artifacts ship in ``artifacts/`` with the hashes of their sources; running needs no compiler.
+Importing this package loads no EVM; import the modules by name.
+"""
+
+__all__ = ["batch", "contract", "deployment", "eth_tester", "protocol", "settlement"]
