@@ -1,0 +1,226 @@
+"""Series to learn from, and the one step that every storage environment takes.
+
+A :class:`Cases` holds many pairs of a home and a tariff, each with its battery. The single environment, the vectorised
+one and the dynamic programme all use :func:`window_features`, :func:`saving_eur` and :func:`step_cases`, so their
+numbers agree.
+
+What a case foresees is not what happens: the window's first column is metered, the rest is a blend of yesterday, the
+mean of the last seven days, and (in training only) a share of the truth. Prices are foreseen either as they will be or,
+if they are set daily, until midnight, with the last day's repeated after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_shape
+from vpp_sim.devices.battery import BatteryFleet, advance
+from vpp_sim.ess.actions import powers
+from vpp_sim.ess.features import Float32Array, storage_features
+from vpp_sim.ess.protocol import horizon_steps
+
+__all__ = [
+    "WARM_UP_DAYS",
+    "Cases",
+    "foresee",
+    "saving_eur",
+    "step_cases",
+    "stored_value_eur",
+    "subset",
+    "window_features",
+]
+
+WARM_UP_DAYS = 7
+"""Days of history before the first step that can be acted on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cases:
+    """m homes with tariffs and batteries over T steps.
+
+    Attributes
+    ----------
+    fleet : BatteryFleet
+        One battery a case.
+    net_kw : ndarray, shape (m, T)
+        What happens: load minus PV [kW].
+    foreseen_kw : ndarray, shape (m, T)
+        What is foreseen for each step up to a day ahead [kW].
+    buy_eur_per_kwh, sell_eur_per_kwh : ndarray, shape (m, T)
+        Prices [EUR/kWh].
+    set_daily : ndarray of bool, shape (m,)
+        Whether prices are known only until midnight.
+    hour : ndarray, shape (T,)
+        Local hour of day of each step.
+    step_h : float
+        Length of a step [h].
+
+    Raises
+    ------
+    PhysicsError
+        If shapes differ, or a series is not finite.
+    """
+
+    fleet: BatteryFleet
+    net_kw: FloatArray
+    foreseen_kw: FloatArray
+    buy_eur_per_kwh: FloatArray
+    sell_eur_per_kwh: FloatArray
+    set_daily: BoolArray
+    hour: FloatArray
+    step_h: float = 1.0
+
+    def __post_init__(self) -> None:
+        m, steps = len(self.fleet), self.hour.shape[0]
+        for name in ("net_kw", "foreseen_kw", "buy_eur_per_kwh", "sell_eur_per_kwh"):
+            require_shape(name, getattr(self, name), (m, steps))
+            require_finite(name, getattr(self, name))
+
+    @property
+    def first_step(self) -> int:
+        """First step that has its history."""
+        return WARM_UP_DAYS * horizon_steps(self.step_h)
+
+    @property
+    def last_step(self) -> int:
+        """One past the last step that has its window."""
+        return int(self.hour.shape[0]) - horizon_steps(self.step_h) + 1
+
+    @property
+    def worth_eur(self) -> FloatArray:
+        """What a full battery is worth at the mean price, shape (m,) [EUR]; the unit of normalised rewards."""
+        usable_kwh = self.fleet.max_kwh - self.fleet.min_kwh
+        price: FloatArray = np.maximum(self.buy_eur_per_kwh.mean(axis=1), 0.01)
+        return np.maximum(usable_kwh * price, 1e-6)
+
+
+def subset(fleet: BatteryFleet, index: IntArray) -> BatteryFleet:
+    """Return the batteries at `index`, which may repeat."""
+    return BatteryFleet(*(getattr(fleet, field.name)[index] for field in fields(fleet)))
+
+
+def foresee(net_kw: FloatArray, step_h: float, *, truth: FloatArray, yesterday: FloatArray) -> FloatArray:
+    """Return what is foreseen of each step from what happened a day or more before it, and a share of the truth.
+
+    Parameters
+    ----------
+    net_kw : ndarray, shape (m, T)
+        What happens [kW].
+    step_h : float
+        Length of a step [h].
+    truth : ndarray, shape (m,)
+        Weight of what will happen, 0..1; 0 is an honest forecast.
+    yesterday : ndarray, shape (m,)
+        Share of yesterday's value in the rest, 0..1; what remains is the mean of the last seven days.
+
+    Returns
+    -------
+    ndarray, shape (m, T)
+        Foreseen values [kW]; the first seven days, which lack history, repeat what happened.
+
+    Examples
+    --------
+    >>> days = np.repeat(np.arange(9.0), 24)[None]
+    >>> foresee(days, 1.0, truth=np.zeros(1), yesterday=np.ones(1))[0, -1].item()
+    7.0
+    """
+    day = horizon_steps(step_h)
+    warm = WARM_UP_DAYS * day
+    steps = net_kw.shape[1] - warm
+    lagged = [net_kw[:, warm - k * day : warm - k * day + steps] for k in range(1, WARM_UP_DAYS + 1)]
+    past = yesterday[:, None] * lagged[0] + (1.0 - yesterday)[:, None] * np.mean(lagged, axis=0)
+    foreseen = net_kw.copy()
+    foreseen[:, warm:] = truth[:, None] * net_kw[:, warm:] + (1.0 - truth)[:, None] * past
+    return foreseen
+
+
+def window_features(
+    cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray
+) -> Float32Array:
+    """Return the features of n batteries, each in its case and at its step.
+
+    Parameters
+    ----------
+    cases : Cases
+        The series.
+    fleet : BatteryFleet
+        The batteries of `case`, as :func:`subset` gives them.
+    case, step : ndarray of int, shape (n,)
+        Which case, which step.
+    soc_kwh : ndarray, shape (n,)
+        Stored energy [kWh].
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 79)
+        See :mod:`vpp_sim.ess.features`.
+    """
+    day = horizon_steps(cases.step_h)
+    ahead = step[:, None] + np.arange(day)
+    rows = case[:, None]
+    net_kw = cases.foreseen_kw[rows, ahead]
+    net_kw[:, 0] = cases.net_kw[case, step]
+    hour = cases.hour[step]
+    past_midnight = hour[:, None] + np.arange(day) * cases.step_h >= 24.0 - 1e-9
+    priced = ahead - day * (past_midnight & cases.set_daily[case][:, None])
+    buy, sell = cases.buy_eur_per_kwh[rows, priced], cases.sell_eur_per_kwh[rows, priced]
+    return storage_features(fleet, soc_kwh, net_kw, buy, sell, hour, cases.step_h)
+
+
+def saving_eur(
+    net_kw: FloatArray, power_kw: FloatArray, buy_eur_per_kwh: FloatArray, sell_eur_per_kwh: FloatArray, step_h: float
+) -> FloatArray:
+    """Return what batteries save against none in one step; arrays broadcast.
+
+    Parameters
+    ----------
+    net_kw : ndarray
+        Load minus PV without the battery [kW].
+    power_kw : ndarray
+        Charging minus discharging power [kW].
+    buy_eur_per_kwh, sell_eur_per_kwh : ndarray
+        Prices [EUR/kWh].
+    step_h : float
+        Length of the step [h].
+
+    Returns
+    -------
+    ndarray
+        Cost without the battery minus cost with it [EUR].
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> saving_eur(2.0 * one, -3.0 * one, 0.5 * one, 0.1 * one, 1.0)
+    array([1.1])
+    """
+    with_kw = net_kw + power_kw
+    bought_kw = np.maximum(net_kw, 0.0) - np.maximum(with_kw, 0.0)
+    sold_kw = np.maximum(-with_kw, 0.0) - np.maximum(-net_kw, 0.0)
+    saved: FloatArray = (buy_eur_per_kwh * bought_kw + sell_eur_per_kwh * sold_kw) * step_h
+    return saved
+
+
+def step_cases(
+    cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray, action: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return stored energy after the step, shape (n,) [kWh], and the saving of the step, shape (n,) [EUR]."""
+    net_kw = cases.net_kw[case, step]
+    charge_kw, discharge_kw = powers(fleet, soc_kwh, net_kw, action, cases.step_h)
+    buy, sell = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
+    saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
+    return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving
+
+
+def stored_value_eur(
+    cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray
+) -> FloatArray:
+    """Return what stored energy is worth at the end of an episode, shape (n,) [EUR].
+
+    It is what the discharged energy would save at the mean buying price of the 24 hours before `step`.
+    """
+    back = step[:, None] - 1 - np.arange(horizon_steps(cases.step_h))
+    price: FloatArray = cases.buy_eur_per_kwh[case[:, None], back].mean(axis=1)
+    return (soc_kwh - fleet.min_kwh) * fleet.discharge_efficiency * price
