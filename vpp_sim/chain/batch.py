@@ -32,12 +32,15 @@ class PendingBatch:
         Keccak-256 of its packed entries.
     amount_micro_eur : ndarray, shape (n,)
         What each account pays [micro-euro].
+    calldata_bytes : int
+        Size of the call that carries it [B].
     """
 
     period: int
     transaction: str
     digest: bytes
     amount_micro_eur: IntArray
+    calldata_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

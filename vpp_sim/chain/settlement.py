@@ -102,7 +102,8 @@ class SettlementClient:
         transaction = self.contract.submit(self.operator, gas_limit, "settle", period, packed)
         amounts = np.zeros(len(self.names), dtype=np.int64)
         amounts[member_index] = amount_micro_eur
-        batch = PendingBatch(period, transaction, bytes(keccak(packed)), amounts)
+        calldata_bytes = len(self.contract.abi.encode("settle", period, packed))
+        batch = PendingBatch(period, transaction, bytes(keccak(packed)), amounts, calldata_bytes)
         self._pending[transaction] = batch
         return batch
 
@@ -122,13 +123,20 @@ class SettlementClient:
             If a receipt does not show the batch that was submitted.
         """
         block = self.chain.mine(timestamp_s)
+        refused: list[ChainError] = []
         for receipt in block.receipts:
             batch = self._pending.pop(receipt.transaction, None)
-            if batch is not None:
+            if batch is None:
+                continue
+            try:
                 self._unconfirmed.append(self._settled(batch, receipt, block))
+            except ChainError as error:
+                refused.append(error)  # the block's other batches are booked first
         deep = block.number - self.confirmations
         self._confirmed += [batch for batch in self._unconfirmed if batch.block_number <= deep]
         self._unconfirmed = [batch for batch in self._unconfirmed if batch.block_number > deep]
+        if refused:
+            raise refused[0]
         return block
 
     def confirmed(self) -> tuple[SettledBatch, ...]:

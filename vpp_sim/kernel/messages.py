@@ -5,7 +5,7 @@ n is the number of prosumers, H the number of forecast steps, Q of quantiles, B 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -125,7 +125,7 @@ class LocalTrades:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What the feeder carried: net load, curtailment and voltage at each meter, shape (n,); the feeder's own figures."""
+    """What the feeder carried: at each meter net load, curtailment and voltage, shape (n,), then its own figures."""
 
     net_kw: FloatArray
     curtailed_kw: FloatArray
@@ -140,19 +140,19 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What the ledger booked this tick.
+    """What the ledger booked this tick, and where every account stands since the start.
 
-    `entries_micro_eur` holds one array of shape (A,) an item, positive a cost to the account; each sums to zero.
+    `entries_micro_eur` holds one array of shape (A,) an item, positive a cost to the account; each sums to zero, and so
+    does `balance_micro_eur`, shape (A,), their running total. `delivered_kwh` and `trade_micro_eur`, shape (M,), are
+    what each trade came to. `traded_wh`, shape (A,), is the running net energy bought (positive) or sold in trades.
     """
 
     entries_micro_eur: dict[str, IntArray]
     delivered_kwh: FloatArray
-    """Delivered energy of each trade, shape (M,)."""
     trade_micro_eur: IntArray
-    """What each trade's buyer paid its seller, shape (M,)."""
     imbalance_kwh: float
-    balance_micro_eur: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """Running cost of each account since the start, shape (A,)."""
+    balance_micro_eur: IntArray
+    traded_wh: IntArray
 
 
 def repeated(lead: IntArray, n_known: int, period: int) -> IntArray:

@@ -1,0 +1,105 @@
+"""The local market: homes that draw and homes that feed in trade with each other before they turn to the VPP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from vpp_sim.arrays import FloatArray
+from vpp_sim.kernel.clock import Clock
+from vpp_sim.kernel.loop import Action
+from vpp_sim.kernel.messages import LocalTrades
+from vpp_sim.kernel.phases import Phase
+from vpp_sim.kernel.randomness import MemberStreams
+from vpp_sim.kernel.world import World
+from vpp_sim.market.protocol import ClearingMechanism, OrderBook
+
+__all__ = ["LocalMarket"]
+
+
+class LocalMarket:
+    """Writes the trades of this step.
+
+    A home's order is its net energy after demand response and storage. Its outside option is the VPP: the retail price
+    without levies, which are due on every kWh drawn whoever sold it, and the feed-in payment.
+
+    Parameters
+    ----------
+    world, clock
+        Where it acts.
+    mechanism : ClearingMechanism
+        How orders become trades.
+    bidding : {"truthful", "zero_intelligence"}
+        Limit prices: the outside option, or uniform between the two outside options (Gode and Sunder, 1993,
+        https://doi.org/10.1086/261868).
+    limits : MemberStreams
+        The homes' random streams for limit prices.
+    levies_eur_per_kwh : float
+        Levies within the retail price [EUR/kWh].
+    """
+
+    name = "local_market"
+
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        *,
+        mechanism: ClearingMechanism,
+        bidding: Literal["truthful", "zero_intelligence"],
+        limits: MemberStreams,
+        levies_eur_per_kwh: float,
+    ) -> None:
+        self._world, self._clock, self._mechanism = world, clock, mechanism
+        self._draws, self._limits, self._levies = bidding == "zero_intelligence", limits, levies_eur_per_kwh
+        self.counts = {"orders": 0, "orders left without any trade": 0}
+        self._write = world.trades.claim(self.name)
+
+    def actions(self) -> Mapping[Phase, Action]:
+        """Act in TRADE."""
+        return {Phase.TRADE: self._trade}
+
+    def _trade(self, step: int) -> None:
+        storage = self._world.storage.read()
+        load_kw, pv_kw = self._world.flexible.read().load_kw, self._world.metered.read().pv_kw
+        net_kwh = (load_kw - pv_kw + storage.charge_kw - storage.discharge_kw) * self._clock.step_h
+        book, limit = self._book(step, net_kwh)
+        clearing = self._mechanism.clear(book)
+        matched = np.union1d(clearing.buyer, clearing.seller).size
+        self.counts["orders"] += book.buyer.size + book.seller.size
+        self.counts["orders left without any trade"] += book.buyer.size + book.seller.size - matched
+        self._write(
+            LocalTrades(
+                buyer=clearing.buyer,
+                seller=clearing.seller,
+                energy_kwh=clearing.energy_kwh,
+                price_eur_per_kwh=clearing.price_eur_per_kwh,
+                bid_eur_per_kwh=limit[clearing.buyer],
+                ask_eur_per_kwh=limit[clearing.seller],
+            )
+        )
+
+    def _book(self, step: int, net_kwh: FloatArray) -> tuple[OrderBook, FloatArray]:
+        """Return the orders, and every home's limit price, shape (n,) [EUR/kWh]."""
+        tariff = self._world.tariff.read()
+        column = int(tariff.window(step, 1)[0])
+        retail, feed_in = float(tariff.buy_eur_per_kwh[column]) - self._levies, float(tariff.sell_eur_per_kwh[column])
+        buys, sells = net_kwh > 0, net_kwh < 0
+        if self._draws:
+            limit = feed_in + (retail - feed_in) * self._limits.uniform(step)
+        else:
+            limit = np.where(buys, retail, feed_in)
+        buyer, seller = np.flatnonzero(buys), np.flatnonzero(sells)
+        book = OrderBook(
+            buyer=buyer,
+            bid_kwh=net_kwh[buyer],
+            bid_eur_per_kwh=limit[buyer],
+            seller=seller,
+            ask_kwh=-net_kwh[seller],
+            ask_eur_per_kwh=limit[seller],
+            retail_eur_per_kwh=retail,
+            feed_in_eur_per_kwh=feed_in,
+        )
+        return book, limit
