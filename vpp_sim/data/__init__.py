@@ -12,4 +12,4 @@ counted once, in the file). What follows: a loader only reads, converts units an
 fit, naming the range it covers.
 """
 
-__all__ = ["build", "citylearn", "ember", "fontana", "homes", "parquet", "prices", "sources"]
+__all__ = ["build", "citylearn", "coverage", "ember", "fontana", "homes", "parquet", "prices", "sources"]
