@@ -27,6 +27,7 @@ __all__ = [
     "label_line",
     "legend_above",
     "local_time",
+    "note",
     "save",
     "styled",
 ]
@@ -160,6 +161,12 @@ def label_line(axis: Any, x: Any, y: float, text: str, colour: str, *, above: bo
         text, (x, y), xytext=(2, 3 if above else -3), textcoords="offset points", color=colour, fontsize=8,
         va="bottom" if above else "top",
     )  # fmt: skip
+
+
+def note(axis: Any, text: str) -> None:
+    """Write `text` in the middle of an empty plot and hide its axes."""
+    axis.set_axis_off()
+    axis.annotate(text, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=GREY)
 
 
 @styled

@@ -1,0 +1,124 @@
+"""What to see in each figure: one sentence, its numbers computed from the run."""
+
+from __future__ import annotations
+
+from math import isnan
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from vpp_sim.figures.series import by_hour, home_labels
+from vpp_sim.runs import measures as m
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vpp_sim.runs.frames import RunData
+
+__all__ = ["CAPTIONS"]
+
+
+def _overview(run: RunData) -> str:
+    ours, theirs = (m.feeder_peak_kw(tables, run.bills) for tables in (run.vpp, run.counterfactual))
+    share = m.self_sufficiency(run.vpp, run.bills)
+    return (
+        f"The homes supply {share:.0%} of their load themselves; the highest draw on the feeder is {ours:.1f} kW, "
+        f"without the VPP {theirs:.1f} kW."
+    )
+
+
+def _money(run: RunData) -> str:
+    return (
+        f"The homes pay {run.vpp.homes_eur():,.2f} EUR with the VPP and {run.counterfactual.homes_eur():,.2f} EUR "
+        f"without; the VPP keeps {-run.vpp.account_eur('vpp'):,.2f} EUR, where a plain retailer would keep "
+        f"{-run.counterfactual.account_eur('vpp'):,.2f} EUR. Every item sums to zero over the accounts."
+    )
+
+
+def _bills(run: RunData) -> str:
+    saving = run.bills["saving_eur"].to_numpy()
+    best, worst = int(saving.argmax()), int(saving.argmin())
+    names = home_labels(run.bills["home"].astype(str).tolist())
+    return (
+        f"Each line leads from a home's bill without the VPP to its bill with it: {names[best]} does best "
+        f"({saving[best]:+.2f} EUR saved), {names[worst]} worst ({saving[worst]:+.2f} EUR)."
+    )
+
+
+def _prices(run: RunData) -> str:
+    frame = run.vpp.timeseries
+    return (
+        f"The retail price moves between {frame['buy_eur_per_kwh'].min():.3f} and {frame['buy_eur_per_kwh'].max():.3f} "
+        f"EUR/kWh around a default tariff of {frame['default_eur_per_kwh'].mean():.3f} EUR/kWh on average."
+    )
+
+
+def _storage(run: RunData) -> str:
+    if not run.vpp.battery_capacity_kwh:
+        return "No home has a battery."
+    ours, theirs = (m.battery_cycles(tables, run.bills) for tables in (run.vpp, run.counterfactual))
+    return f"The batteries make {ours:.1f} full equivalent cycles, without the VPP {theirs:.1f}."
+
+
+def _flexibility(run: RunData) -> str:
+    moved = m.deferred_kwh(run.vpp, run.bills)
+    if moved < 1e-6:
+        return "No load was deferred in this run."
+    frame = run.vpp.timeseries
+    change = by_hour(frame["time"], frame["load_kw"] - frame["base_load_kw"]).fillna(0.0).to_numpy()
+    return (
+        f"Homes deferred {moved:.1f} kWh, most of it out of the hour from {change.argmin():02d}:00 and into the hour "
+        f"from {change.argmax():02d}:00."
+    )
+
+
+def _trades(run: RunData) -> str:
+    if run.vpp.trades.empty:
+        return "Nothing was traded between homes in this run."
+    share, delivered = m.local_share(run.vpp, run.bills), float(run.vpp.trades["delivered_kwh"].sum())
+    return (
+        f"In {len(run.vpp.trades):,} trades, {delivered:.1f} kWh went from home to home: {share:.1%} of what the homes "
+        "drew at their meters."
+    )
+
+
+def _forecast(run: RunData) -> str:
+    covered = m.coverage(run.vpp, run.bills)
+    if isnan(covered):
+        return "No step of this run had a day-ahead forecast."
+    error = m.forecast_mae_kw(run.vpp, run.bills)
+    return f"The median is off by {error:.2f} kW on average; {covered:.0%} of outcomes lie in the band made for 80 %."
+
+
+def _grid(run: RunData) -> str:
+    outside, loading = m.violations(run.vpp, run.bills), m.highest("transformer_loading")(run.vpp, run.bills)
+    return (
+        f"In {outside:.0f} of {len(run.vpp.timeseries)} steps a voltage leaves the band of EN 50160; the transformer "
+        f"reaches {loading:.0%} of its rating."
+    )
+
+
+def _settlement(run: RunData) -> str:
+    if run.vpp.chain.empty:
+        return "Nothing was settled on chain in this run."
+    wait, gas = m.confirmation_s(run.vpp, run.bills), float(run.vpp.chain["gas_used"].mean())
+    return (
+        f"A period is final {wait:.0f} s after its end on average; settling it takes {gas:,.0f} gas, for "
+        f"{run.vpp.chain['accounts'].mean():.0f} accounts."
+    )
+
+
+CAPTIONS: Mapping[str, Callable[[RunData], str]] = MappingProxyType(
+    {
+        "overview": _overview,
+        "money": _money,
+        "bills": _bills,
+        "prices": _prices,
+        "storage": _storage,
+        "flexibility": _flexibility,
+        "trades": _trades,
+        "forecast": _forecast,
+        "grid": _grid,
+        "settlement": _settlement,
+    }
+)
+"""The sentence beneath each figure."""

@@ -1,0 +1,123 @@
+"""Figures of money: the homes' bills, and where each euro goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from vpp_sim.figures import style
+from vpp_sim.figures.series import home_labels
+from vpp_sim.runs.tables import ACCOUNTS, ITEMS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vpp_sim.runs.frames import RunData, RunTables
+
+__all__ = ["bills", "money"]
+
+_C = style.COLOURS
+_LABELLED_HOMES = 40
+_ITEM_COLOURS = dict(
+    zip(
+        ITEMS,
+        (_C["blue"], "#9A9A9A", _C["green"], _C["orange"], _C["pink"], _C["sky"], "#5B4B8A", _C["yellow"]),
+        strict=True,
+    )
+)
+_ACCOUNT_LABELS = {"homes": "homes", "vpp": "VPP", "grid_operator": "grid operator", "wholesale": "wholesale market"}
+
+
+@style.styled
+def bills(run: RunData) -> Figure:
+    """Draw every home's bill beside its bill without the VPP and its default bill."""
+    frame = run.bills.sort_values("saving_eur", kind="stable").reset_index(drop=True)
+    labelled = len(frame) <= _LABELLED_HOMES
+    figure, (axis,) = style.axes(height_in=1.3 + 0.22 * len(frame) if labelled else 6.0)
+    rows = np.arange(len(frame))
+    gains = (frame["saving_eur"] >= 0).to_numpy()
+    colours = np.where(gains, _C["blue"], _C["orange"]).tolist()
+    axis.hlines(rows, frame["counterfactual_total_eur"], frame["total_eur"], color=colours, linewidth=1.6, alpha=0.6)
+    axis.scatter(frame["counterfactual_total_eur"], rows, s=26, facecolor="white", edgecolor=style.GREY, zorder=3,
+                 label="without VPP")  # fmt: skip
+    axis.scatter(frame["default_bill_eur"], rows, marker="|", s=70, color=_C["black"], zorder=3, label="default bill")
+    for gained, label in ((True, "with VPP, saves"), (False, "with VPP, pays more")):
+        chosen = gains == gained
+        if chosen.any():
+            axis.scatter(frame["total_eur"][chosen], rows[chosen], s=26, zorder=4,
+                         color=_C["blue"] if gained else _C["orange"], label=label)  # fmt: skip
+    axis.set_yticks(rows if labelled else [], home_labels(frame["home"].astype(str).tolist()) if labelled else [])
+    if labelled:
+        for row, saving in enumerate(frame["saving_eur"]):
+            axis.annotate(f"{saving:+.2f}", (1.0, row), xycoords=("axes fraction", "data"), ha="right", va="center",
+                          fontsize=7.5, fontweight="bold", color=colours[row])  # fmt: skip
+        axis.annotate("saved [EUR]", (1.0, len(frame) - 0.45), xycoords=("axes fraction", "data"), ha="right",
+                      va="center", fontsize=7.5, color=style.GREY)  # fmt: skip
+        low, high = axis.get_xlim()
+        axis.set_xlim(low, high + 0.1 * (high - low))
+    axis.set_ylim(-0.7, len(frame) - 0.1)
+    axis.axvline(0, color=style.GREY, linewidth=0.6)
+    axis.set_title("Bills of the homes")
+    axis.set_xlabel("bill for the whole run [EUR]; negative is earned")
+    if not labelled:
+        axis.set_ylabel(f"{len(frame)} homes, by saving")
+    style.legend_above(axis)
+    return figure
+
+
+def flows_eur(tables: RunTables) -> pd.DataFrame:
+    """Return what each account, the homes as one, received for each item (negative: paid).
+
+    Returns
+    -------
+    DataFrame
+        Rows ``homes``, ``vpp``, ``grid_operator``, ``wholesale``; columns in the order of the ledger's items [EUR].
+        Each column sums to zero.
+    """
+    paid = tables.account_items_eur()
+    homes = paid[~paid.index.isin(ACCOUNTS)].sum().rename("homes").to_frame().T
+    rows = pd.concat([homes, paid.reindex(list(ACCOUNTS), fill_value=0.0)])
+    ordered: pd.DataFrame = -rows.reindex(list(_ACCOUNT_LABELS)).reindex(columns=list(ITEMS), fill_value=0.0)
+    return ordered + 0.0
+
+
+@style.styled
+def money(run: RunData) -> Figure:
+    """Draw what each account received and paid, by item, with and without the VPP."""
+    figure, panels = style.axes(2, height_in=5.0)
+    ours, theirs = flows_eur(run.vpp), flows_eur(run.counterfactual)
+    for axis, flows, title in zip(panels, (ours, theirs), ("With VPP", "Without VPP"), strict=True):
+        _draw_flows(axis, flows)
+        axis.set_title(f"{title}: received (+) and paid (−), by account")
+    both = pd.concat([ours, theirs])
+    reach = max(float(both.clip(lower=0).sum(axis=1).max()), float(-both.clip(upper=0).sum(axis=1).min()), 0.01)
+    panels[0].set_xlim(-1.25 * reach, 1.25 * reach)
+    panels[1].set_xlabel("money [EUR]; net result at the right")
+    shown = [item for item in ITEMS if (both[item].abs() > 0.005).any()]
+    handles = [_swatch(_ITEM_COLOURS[item], item.replace("_", " ")) for item in shown]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.2, columnspacing=1.2)
+    return figure
+
+
+def _draw_flows(axis: Any, flows: pd.DataFrame) -> None:
+    rows = np.arange(len(flows))[::-1]
+    ahead, behind = np.zeros(len(flows)), np.zeros(len(flows))
+    for item in flows.columns:
+        values = flows[item].to_numpy()
+        start = np.where(values >= 0, ahead, behind)
+        axis.barh(rows, values, left=start, height=0.6, color=_ITEM_COLOURS[item], linewidth=0)
+        ahead, behind = ahead + np.clip(values, 0, None), behind + np.clip(values, None, 0)
+    for row, net in zip(rows, flows.sum(axis=1), strict=True):
+        axis.annotate(f"{net:+,.2f} EUR", (1.0, row), xycoords=("axes fraction", "data"), ha="right", va="center",
+                      fontsize=8, fontweight="bold", color=style.TEXT)  # fmt: skip
+    axis.axvline(0, color=style.GREY, linewidth=0.6)
+    axis.set_yticks(rows, [_ACCOUNT_LABELS[name] for name in flows.index])
+    axis.grid(visible=False, axis="y")
+
+
+def _swatch(colour: str, label: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=colour, label=label)

@@ -1,0 +1,130 @@
+"""The report of a run: one HTML file without external resources, to read, to print and to send.
+
+Everything that a user or a data file can name is escaped by the template engine, and a content security policy in the
+page forbids scripts and requests.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vpp_sim.figures.captions import CAPTIONS
+from vpp_sim.figures.gallery import FIGURES, plot
+from vpp_sim.figures.headline import headline
+from vpp_sim.runs.kpis import KPIS, kpi_rows
+from vpp_sim.runs.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from vpp_sim.runs.folder import RunFolder
+    from vpp_sim.runs.frames import RunData
+    from vpp_sim.runs.kpis import KpiValue
+
+__all__ = ["write_report"]
+
+_BILL_LABELS = {
+    "home": "home", "import_kwh": "drawn", "export_kwh": "fed in", "bought_kwh": "bought locally",
+    "sold_kwh": "sold locally", "retail_energy_eur": "energy", "levies_eur": "levies", "feed_in_eur": "feed-in",
+    "local_trade_eur": "local trades", "guarantee_eur": "refund", "total_eur": "bill",
+    "default_bill_eur": "default bill", "counterfactual_total_eur": "without VPP", "saving_eur": "saved",
+}  # fmt: skip
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Draw the figures that are missing, and write ``report.html``.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        A run with its tables, bills, KPIs, manifest and scenario; it may still be a partial one.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    DataError
+        If a part of the run is missing.
+    """
+    run = folder.data()
+    page = _environment().get_template("report.html.j2").render(**_content(folder, run))
+    out = folder.path / "report.html"
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("vpp_sim.figures", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
+    manifest = folder.manifest()
+    time = run.vpp.timeseries["time"]
+    return {
+        "manifest": manifest,
+        "run_id": folder.run_id.removesuffix(".partial"),
+        "first": f"{time.iloc[0]:%-d %B %Y %H:%M}",
+        "last": f"{time.iloc[-1] + (time.iloc[-1] - time.iloc[0]) / max(len(time) - 1, 1):%-d %B %Y %H:%M}",
+        "steps": len(time),
+        "step_min": run.vpp.step_h * 60,
+        "homes": len(run.bills),
+        "headline": headline(run),
+        "kpi_groups": _kpi_groups(folder.kpis()),
+        "figures": [_figure(folder, run, name) for name in FIGURES],
+        "bill_head": [(_BILL_LABELS[field.name], field.metadata[b"unit"].decode()) for field in TABLES["bills"]],
+        "bill_rows": _bill_rows(run.bills),
+        "scenario": folder.scenario_yaml(),
+        "tables": sorted(path.name for path in folder.path.glob("*.parquet")),
+    }
+
+
+def _figure(folder: RunFolder, run: RunData, name: str) -> dict[str, str]:
+    path = folder.path / "figures" / f"{name}.png"
+    if not path.is_file():
+        plot(run, name, path)
+    image = base64.b64encode(path.read_bytes()).decode("ascii")
+    return {"name": name, "image": f"data:image/png;base64,{image}", "caption": CAPTIONS[name](run)}
+
+
+def _verdict(better: str, difference: float | None) -> str:
+    if better == "neither" or not difference or abs(difference) < 1e-6:
+        return ""
+    return "better" if (difference > 0) == (better == "higher") else "worse"
+
+
+def _kpi_groups(kpis: Mapping[str, KpiValue]) -> dict[str, list[dict[str, str]]]:
+    rows = {row[0]: row for row in kpi_rows(kpis)}
+    groups: dict[str, list[dict[str, str]]] = {}
+    for kpi in KPIS:
+        if kpi.label not in rows:
+            continue
+        label, vpp, counterfactual, difference, unit = rows[kpi.label]
+        row = {"label": label, "vpp": vpp, "counterfactual": counterfactual, "difference": difference, "unit": unit}
+        row |= {"definition": kpi.definition, "verdict": _verdict(kpi.better, kpis[kpi.name]["difference"])}
+        groups.setdefault(kpi.group, []).append(row)
+    return groups
+
+
+def _bill_rows(bills: pd.DataFrame) -> list[list[str]]:
+    columns: list[str] = TABLES["bills"].names
+    rows = [[_cell(name, row[name]) for name in columns] for row in bills.to_dict("records")]
+    totals = bills.sum(numeric_only=True)
+    return [*rows, ["all homes", *(_cell(name, totals[name]) for name in columns[1:])]]
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "home":
+        return str(value)
+    decimals = 1 if column.endswith("_kwh") else 2
+    return f"{round(float(value), decimals) + 0.0:,.{decimals}f}"
