@@ -27,6 +27,9 @@ __all__ = ["HISTORY_DAYS", "Gap", "gaps_of", "require_coverage"]
 HISTORY_DAYS = 8
 """Local days of measured data before the start: a forecaster's context of 168 h, and the half day before the gate."""
 
+_PRICE_HISTORY = pd.Timedelta(days=1)
+"""Prices are read from a day before the start on, when the first day's bids are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -97,7 +100,7 @@ def _homes_span(kind: str, data: HomesData, clock: ClockSpec) -> _Span:
 def _price_span(kind: str, prices: PriceSeries, clock: ClockSpec) -> _Span:
     zone = prices.time_zone if prices.alignment == "wall_clock" else clock.timezone
     first, last = prices.index[0].tz_convert(zone), prices.index[-1].tz_convert(zone)
-    return _Span(kind, first.tz_localize(None), (last + pd.Timedelta(hours=1)).tz_localize(None), pd.Timedelta(0))
+    return _Span(kind, first.tz_localize(None), (last + pd.Timedelta(hours=1)).tz_localize(None), _PRICE_HISTORY)
 
 
 def _step_gaps(kind: str, data: HomesData, clock: ClockSpec) -> list[Gap]:
