@@ -2,6 +2,9 @@
 
 Two branches matter to a caller. A :class:`UserError` is a mistake in what was asked (a scenario, a name, a date): the
 command line prints its message without a traceback and exits 2. Everything else is a failure of the run itself.
+
+An error's ``args`` are those of its constructor, so that it survives pickling to another process and being raised anew
+by the event loop.
 """
 
 from __future__ import annotations
@@ -53,9 +56,13 @@ class UnknownNameError(UserError):
 
     def __init__(self, kind: str, name: str, allowed: Iterable[str]) -> None:
         self.kind, self.name, self.allowed = kind, name, tuple(sorted(allowed))
-        hint = nearest(name, self.allowed)
-        super().__init__(
-            f"unknown {kind} {name!r}; allowed: {', '.join(self.allowed)}" + (f"; did you mean {hint!r}?" if hint else "")
+        super().__init__(self.kind, self.name, self.allowed)
+
+    def __str__(self) -> str:
+        """Return the message, with the nearest name if one is near."""
+        hint = nearest(self.name, self.allowed)
+        return f"unknown {self.kind} {self.name!r}; allowed: {', '.join(self.allowed)}" + (
+            f"; did you mean {hint!r}?" if hint else ""
         )
 
 
@@ -103,7 +110,11 @@ class ScenarioError(UserError):
 
     def __init__(self, problems: Iterable[ScenarioProblem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        """Return the problems, one a line."""
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class DataError(UserError):
@@ -147,7 +158,11 @@ class ConservationError(SimulationError):
 
     def __init__(self, step: int, account: str, amount: float, unit: str) -> None:
         self.step, self.account, self.amount, self.unit = step, account, amount, unit
-        super().__init__(f"tick {step}: {account} is out of balance by {amount:g} {unit}")
+        super().__init__(step, account, amount, unit)
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"tick {self.step}: {self.account} is out of balance by {self.amount:g} {self.unit}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

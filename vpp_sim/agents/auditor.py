@@ -116,6 +116,11 @@ class Auditor:
         self._trade(step, "payment", settlement.trade_micro_eur - due, 0.5000001, "micro-EUR")
         excess_kwh = np.maximum(settlement.delivered_kwh - trades.energy_kwh, 0.0)
         self._trade(step, "delivery", excess_kwh, _KWH, "kWh")
+        due_micro_eur = np.zeros(len(self._fleet), dtype=np.int64)
+        np.add.at(due_micro_eur, trades.buyer, settlement.trade_micro_eur)
+        np.subtract.at(due_micro_eur, trades.seller, settlement.trade_micro_eur)
+        booked = settlement.entries_micro_eur["local_trade"][: len(self._fleet)]
+        self._each(step, "local trades", (booked - due_micro_eur).astype(np.float64), 0.0, "micro-EUR")
 
     def _trade(self, step: int, what: str, gap: FloatArray, tolerance: float, unit: str) -> None:
         if gap.size and not (np.abs(gap) <= tolerance).all():
