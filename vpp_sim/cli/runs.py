@@ -1,0 +1,118 @@
+"""``runs``: the runs there are, one of them, or several side by side."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from vpp_sim.cli.console import KPI_COLUMNS, print_table
+from vpp_sim.cli.files import require_folder
+from vpp_sim.cli.options import RESULTS, Results
+from vpp_sim.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from vpp_sim.runs.catalogue import Catalogue
+    from vpp_sim.runs.folder import RunFolder
+
+__all__ = ["Run", "add_to_catalogue", "open_catalogue", "runs_app"]
+
+_LOG = logging.getLogger(__name__)
+
+runs_app = typer.Typer(name="runs", help="List, show and compare runs.", rich_markup_mode=None)
+
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN", help="latest, the beginning of an id, NAME/ID, or a folder.")
+]
+"""Which run a command is about."""
+
+
+def open_catalogue(results: Path) -> Catalogue:
+    """Return the catalogue of the runs in `results`, completed by what it does not know yet.
+
+    Sweeps and other processes only write folders, and so does a run that fails; folders are copied and deleted.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder.
+    """
+    from vpp_sim.runs.catalogue import Catalogue
+
+    require_folder(results, "runs")
+    catalogue = Catalogue(results)
+    known = {record.path for record in catalogue.list()}
+    for manifest in sorted(results.resolve().rglob("manifest.json")):
+        if manifest.parent not in known and manifest.parent.suffix != ".partial":
+            _add(catalogue, manifest.parent)
+    return catalogue
+
+
+def add_to_catalogue(folder: RunFolder, results: Path) -> None:
+    """Add a finished run to the catalogue of the runs in `results`."""
+    from vpp_sim.runs.catalogue import Catalogue
+
+    Catalogue(results).add(folder)
+
+
+def _add(catalogue: Catalogue, path: Path) -> None:
+    from vpp_sim.runs.folder import RunFolder
+
+    try:
+        catalogue.add(RunFolder.open(path))
+    except DataError as error:
+        _LOG.warning("not listed: %s", error)
+
+
+@runs_app.command("list")
+def list_runs(
+    results: Results = RESULTS,
+    name: Annotated[str | None, typer.Option("--name", help="Only runs of this scenario.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Only runs that are complete, or failed.")] = None,
+) -> None:
+    """List the runs, oldest first."""
+    if status not in {None, "complete", "failed"}:
+        raise UserError(f"--status {status}: expected complete or failed")
+    records = open_catalogue(results).list(name=name, status=status)
+    rows = [
+        (record.name, record.run_id, record.status, record.created, "" if record.seed is None else str(record.seed))
+        for record in records
+    ]
+    columns = ("scenario", "run", "status", "started (UTC)", "seed")
+    print_table(columns, rows, text_columns=columns[:4])
+
+
+@runs_app.command("show")
+def show_run(run: Run, results: Results = RESULTS) -> None:
+    """Show the KPIs of a run, and what its manifest counts."""
+    from vpp_sim.runs.folder import RunFolder
+    from vpp_sim.runs.kpis import kpi_rows
+
+    record = open_catalogue(results).find(run)
+    manifest = RunFolder.open(record.path).manifest()
+    typer.echo(f"{record.name} {record.run_id}: {record.status}, seed {record.seed}, started {record.created}")
+    if record.error:
+        typer.echo(record.error)
+    if record.kpis:
+        print_table(KPI_COLUMNS, kpi_rows(record.kpis), text_columns=("KPI", "unit"))
+    if manifest.counts:
+        rows = [(what, str(number)) for what, number in sorted(manifest.counts.items())]
+        print_table(("counted", "number"), rows, text_columns=("counted",))
+    typer.echo(record.path)
+
+
+@runs_app.command("compare")
+def compare_runs(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Two runs or more, named as in show.")],
+    results: Results = RESULTS,
+    kpi: Annotated[list[str] | None, typer.Option("--kpi", help="Only this KPI; may be repeated.")] = None,
+) -> None:
+    """Compare the KPIs of several runs, a column each."""
+    frame = open_catalogue(results).compare(runs, kpi)
+    rows = [
+        (str(name), *("" if row[run] is None else f"{row[run]:.4g}" for run in frame.columns[1:]), str(row["unit"]))
+        for name, row in frame.astype(object).iterrows()
+    ]
+    print_table(("KPI", *frame.columns[1:], "unit"), rows, text_columns=("KPI", "unit"))

@@ -1,0 +1,72 @@
+"""``sweep``: many runs of one scenario, over a grid of its values and several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vpp_sim.cli.console import print_table, progress_bar
+from vpp_sim.cli.options import RESULTS, Quiet, Results
+from vpp_sim.cli.wall_clock import utc_now
+
+if TYPE_CHECKING:
+    from vpp_sim.sweeps.executors import Outcome
+    from vpp_sim.sweeps.expansion import Job
+    from vpp_sim.sweeps.run import SweepResult
+
+__all__ = ["sweep"]
+
+_SHOWN_KPIS = ("homes_bill_eur.gain", "vpp_profit_eur.gain", "joint_surplus_eur.gain")
+_MOST_ROWS = 40
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="A sweep file (YAML).")],
+    results: Results = RESULTS,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Jobs at the same time.")] = None,
+    executor: Annotated[str | None, typer.Option("--executor", help="Where jobs run: serial or dask.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario over a grid of values and seeds; write one table of all jobs, and one of means and intervals."""
+    from vpp_sim.registry import SWEEP_EXECUTORS
+    from vpp_sim.sweeps.expansion import expand
+    from vpp_sim.sweeps.run import run_sweep, write_sweep
+    from vpp_sim.sweeps.scenario_job import ScenarioJob, check_jobs
+    from vpp_sim.sweeps.spec import load_sweep
+
+    spec, base = load_sweep(file)
+    make_executor = SWEEP_EXECUTORS.load(executor or spec.executor)
+    check_jobs(spec, base, expand(spec), str(file))
+    started = utc_now()
+    with progress_bar(spec.name, quiet=quiet) as advance:
+
+        def show(job: Job, outcome: Outcome, finished: int, total: int) -> None:
+            advance(finished, total, job.label)
+            if outcome.error and not quiet:
+                typer.echo(f"job {job.number} failed ({job.label}): {outcome.error}", err=True)
+
+        run_one = ScenarioJob(base.resolve(), results.resolve(), started)
+        result = run_sweep(spec, run_one, make_executor(workers=workers or spec.workers), show)
+    folder = results / spec.name / f"{started:%Y%m%dT%H%M%SZ}"
+    write_sweep(result, folder)
+    if not quiet:
+        _print_summary(result)
+    typer.echo(folder)
+    if len(result.failures):
+        typer.echo(f"{len(result.failures)} of {len(result.table)} jobs failed", err=True)
+        raise typer.Exit(1)
+
+
+def _print_summary(result: SweepResult) -> None:
+    for kpi in (name for name in _SHOWN_KPIS if name in result.kpis):
+        frame = result.summary(kpi)
+        rows = [
+            (*map(str, row[: len(result.keys)]), str(row[-3]), f"{row[-2]:.2f}", f"{row[-1]:.2f}")
+            for row in frame.itertuples(index=False)
+        ]
+        typer.echo(kpi)
+        print_table((*result.keys, "runs", "mean", "+/- (95 %)"), rows[:_MOST_ROWS], text_columns=result.keys)
+        if len(rows) > _MOST_ROWS:
+            typer.echo(f"... and {len(rows) - _MOST_ROWS} more in summary.csv")

@@ -1,0 +1,39 @@
+"""``train``: forecasters and storage policies, with their model cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpp_sim.cli.console import progress_bar
+
+__all__ = ["train_app"]
+
+train_app = typer.Typer(name="train", help="Train forecasters and storage policies.", rich_markup_mode=None)
+
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the weights and their card.")]
+MODELS = Path("results/models")
+
+
+@train_app.command("forecaster")
+def forecaster(
+    kind: Annotated[str, typer.Option("--kind", help="lstm or transformer.")],
+    target: Annotated[str, typer.Option("--target", help="load or pv.")],
+    seed: Seed = 0,
+    out: Out = MODELS,
+) -> None:
+    """Train a forecaster, measure it against baselines, and write weights and card."""
+    from vpp_sim.training import train_forecaster
+
+    with progress_bar(f"{kind} of {target}") as advance:
+        train_forecaster(
+            kind,
+            target,
+            seed=seed,
+            out_dir=out,
+            progress=lambda done, total, loss: advance(done, total, f"validation loss {loss:.4f}"),
+        )
+    typer.echo(out / f"{target}_{kind}.json")
