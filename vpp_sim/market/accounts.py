@@ -46,7 +46,9 @@ def filled(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, FloatArray]
 
 def _blend(paid_eur: FloatArray, traded_kwh: FloatArray, order_kwh: FloatArray, outside: float) -> FloatArray:
     total_eur = paid_eur + outside * (order_kwh - traded_kwh)
-    blend: FloatArray = np.divide(total_eur, order_kwh, out=np.full(order_kwh.shape, outside), where=order_kwh > 0)
+    blend: FloatArray = np.divide(
+        total_eur, order_kwh, out=np.full(order_kwh.shape, float(outside)), where=order_kwh > 0
+    )
     return blend
 
 

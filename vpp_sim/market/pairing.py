@@ -100,7 +100,7 @@ def at_one_price(buyer: IntArray, seller: IntArray, energy_kwh: FloatArray, pric
     price_eur_per_kwh : float
         The market's price [EUR/kWh]; not used where there are no pairs.
     """
-    market_eur_per_kwh = price_eur_per_kwh if energy_kwh.size else math.nan
+    market_eur_per_kwh = float(price_eur_per_kwh) if energy_kwh.size else math.nan
     return Clearing(buyer, seller, energy_kwh, np.full(energy_kwh.shape, market_eur_per_kwh), market_eur_per_kwh)
 
 

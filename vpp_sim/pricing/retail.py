@@ -19,8 +19,14 @@ _LOG = logging.getLogger(__name__)
 _KEPT = 1e-6
 """A promise counts as kept if a bill exceeds the default's by no more than this share."""
 
+_NEAR = 1e-5
+"""A limit is named as binding if it is met within this share of the price, or of the bill."""
+
 _IDLE = 1e-3
 """A step with less than this share of the mean demand has no demand to price."""
+
+_MIN_ROWS = 64
+"""Up to so many homes, every promise stands in the program from the start."""
 
 
 def elastic_demand_kwh(problem: RetailProblem, buy_eur_per_kwh: FloatArray, elasticity: float) -> FloatArray:
@@ -65,10 +71,13 @@ class _Limits:
     @classmethod
     def of(cls, problem: RetailProblem, options: RetailOptions, elasticity: float) -> _Limits:
         horizon = problem.default_eur_per_kwh.shape
-        caps = {"cap": np.full(horizon, options.cap_eur_per_kwh)}
+        caps = {"cap": np.full(horizon, float(options.cap_eur_per_kwh))}
         if elasticity < 0:  # beyond this price the linear demand would turn negative
             caps["choke price"] = problem.default_eur_per_kwh * (1 - 1 / elasticity)
-        floors = {"floor": np.full(horizon, options.floor_eur_per_kwh), "feed-in price": problem.feed_in_eur_per_kwh}
+        floors = {
+            "floor": np.full(horizon, float(options.floor_eur_per_kwh)),
+            "feed-in price": problem.feed_in_eur_per_kwh,
+        }
         bills_eur = (problem.demand_kwh @ problem.default_eur_per_kwh)[:, None]
         promises = np.divide(problem.demand_kwh, bills_eur, out=np.zeros(problem.demand_kwh.shape), where=bills_eur > 0)
         return cls(floors, caps, promises, options.ramp_eur_per_kwh)
@@ -107,7 +116,7 @@ class _Limits:
 
     def binding(self, price: FloatArray) -> tuple[str, ...]:
         """Name the limits that `price` meets with equality."""
-        near = _KEPT * max(1e-3, float(np.abs(price).max(initial=0.0)))
+        near = _NEAR * max(1e-3, float(np.abs(price).max(initial=0.0)))
         found = [
             f"{name} at step {step}"
             for name, bound in (*self.caps.items(), *self.floors.items())
@@ -116,7 +125,7 @@ class _Limits:
         if self.ramp_eur_per_kwh is not None:
             steep = np.abs(np.diff(price)) >= self.ramp_eur_per_kwh - near
             found += [f"ramp at step {step + 1}" for step in np.flatnonzero(steep)]
-        return (*found, *(f"promise to home {home}" for home in np.flatnonzero(np.abs(self.excess(price)) <= _KEPT)))
+        return (*found, *(f"promise to home {home}" for home in np.flatnonzero(np.abs(self.excess(price)) <= _NEAR)))
 
 
 def _fallback(problem: RetailProblem, status: str, reason: str, started: float, solver: str = "") -> RetailPrices:
@@ -227,7 +236,7 @@ class ElasticQp(_Sized):
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)
         from vpp_sim.pricing.program import PriceProgram  # cvxpy takes 0.8 s to load, and Flat does without
 
-        self._rows = min(homes, max(64, 4 * horizon_steps))
+        self._rows = min(homes, max(_MIN_ROWS, 4 * horizon_steps))
         self._program = PriceProgram(
             horizon_steps=horizon_steps, rows=self._rows, ramp_eur_per_kwh=self.options.ramp_eur_per_kwh
         )

@@ -1,0 +1,95 @@
+"""Every retail pricer and every wholesale bidder in the registries keeps its protocol's promises."""
+
+import numpy as np
+import pytest
+
+from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
+from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
+
+_HOMES, _STEPS = 13, 24
+_OPTIONS = RetailOptions(cap_eur_per_kwh=0.55, floor_eur_per_kwh=0.05, elasticity=-0.1, ramp_eur_per_kwh=0.2)
+
+
+def _problem(seed: int) -> RetailProblem:
+    rng = np.random.default_rng(seed)
+    default = np.full(_STEPS, 0.30) if seed % 2 else rng.uniform(0.2, 0.4, _STEPS)
+    demand_kwh = rng.gamma(1.5, 0.5, (_HOMES, _STEPS))
+    demand_kwh[0] = 0.0
+    return RetailProblem(demand_kwh, rng.normal(0.08, 0.05, _STEPS), default, 0.12, np.full(_STEPS, 0.06))
+
+
+@pytest.mark.parametrize("name", RETAIL_PRICERS.names)
+class TestRetailPricer:
+    @pytest.fixture
+    def pricer(self, name):
+        return RETAIL_PRICERS.load(name)(homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS)
+
+    @pytest.fixture(params=range(4))
+    def problem(self, request):
+        return _problem(request.param)
+
+    def test_it_needs_no_options(self, name):
+        assert RETAIL_PRICERS.load(name)(homes=2, horizon_steps=3).options == RetailOptions()
+
+    def test_same_problem_same_prices(self, name, pricer, problem):
+        one = pricer.price(problem).buy_eur_per_kwh
+        pricer.price(_problem(99))
+        again = pricer.price(problem).buy_eur_per_kwh
+        fresh = RETAIL_PRICERS.load(name)(homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS).price(problem)
+        assert one.tobytes() == again.tobytes() == fresh.buy_eur_per_kwh.tobytes()
+
+    def test_problem_is_unchanged(self, pricer, problem):
+        fields = ("demand_kwh", "wholesale_eur_per_kwh", "default_eur_per_kwh", "feed_in_eur_per_kwh")
+        before = [getattr(problem, field).copy() for field in fields]
+        pricer.price(problem)
+        assert all((getattr(problem, field) == old).all() for field, old in zip(fields, before, strict=True))
+
+    def test_cap_floor_and_promises_hold(self, pricer, problem):
+        prices = pricer.price(problem)
+        assert (prices.fallback, prices.reason) == (False, "")
+        assert prices.buy_eur_per_kwh.shape == (_STEPS,)
+        assert ((prices.buy_eur_per_kwh >= 0.06) & (prices.buy_eur_per_kwh <= 0.55)).all()
+        assert np.abs(np.diff(prices.buy_eur_per_kwh)).max() <= 0.2 + 1e-6
+        bills = problem.demand_kwh @ prices.buy_eur_per_kwh
+        assert (bills <= problem.demand_kwh @ problem.default_eur_per_kwh * (1 + 1e-6)).all()
+
+    def test_a_failure_is_marked_and_leaves_the_default(self, pricer, problem):
+        impossible = RetailProblem(
+            problem.demand_kwh, problem.wholesale_eur_per_kwh, problem.default_eur_per_kwh, 0.12, np.full(_STEPS, 0.9)
+        )
+        prices = pricer.price(impossible)
+        assert prices.fallback
+        assert "feed-in price exceeds cap at step 0 by 0.35 EUR/kWh" in prices.reason
+        assert (prices.buy_eur_per_kwh == problem.default_eur_per_kwh).all()
+
+
+@pytest.mark.parametrize("name", WHOLESALE_BIDDERS.names)
+class TestWholesaleBidder:
+    _LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+
+    def _bid(self, name, quantiles_kwh, price=0.1, **spreads):
+        prices = np.full(quantiles_kwh.shape[0], price)
+        return WHOLESALE_BIDDERS.load(name)().bid(
+            quantiles_kwh, self._LEVELS, prices, **{"short_spread": 0.3, "long_spread": 0.2, **spreads}
+        )
+
+    @pytest.fixture
+    def quantiles_kwh(self):
+        return np.sort(np.random.default_rng(3).normal(0.0, 5.0, (24, 5)), axis=1)
+
+    def test_same_forecast_same_bid_and_nothing_changed(self, name, quantiles_kwh):
+        before = quantiles_kwh.copy()
+        assert self._bid(name, quantiles_kwh).tobytes() == self._bid(name, quantiles_kwh).tobytes()
+        assert (quantiles_kwh == before).all()
+
+    def test_bids_stay_within_the_forecast(self, name, quantiles_kwh):
+        bid = self._bid(name, quantiles_kwh)
+        assert bid.shape == (24,)
+        assert ((bid >= quantiles_kwh[:, 0]) & (bid <= quantiles_kwh[:, -1])).all()
+
+    def test_a_sure_forecast_is_bid_as_it_is(self, name):
+        assert self._bid(name, np.full((3, 5), -7.5)).tolist() == [-7.5] * 3
+
+    def test_equal_penalties_bid_the_median(self, name, quantiles_kwh):
+        bid = self._bid(name, quantiles_kwh, short_spread=0.2, long_spread=0.2)
+        assert bid == pytest.approx(quantiles_kwh[:, 2])
