@@ -29,6 +29,10 @@ function soliditySources(folder) {
     .sort();
 }
 
+function selectOutput(name) {
+  return [`src/${name}.sol`, { [name]: ["abi", "evm.bytecode.object"] }];
+}
+
 function compile() {
   const read = new Map();
   const load = (path, file) => {
@@ -42,7 +46,7 @@ function compile() {
   const input = {
     language: "Solidity",
     sources,
-    settings: { ...SETTINGS, outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } } },
+    settings: { ...SETTINGS, outputSelection: Object.fromEntries(CONTRACTS.map(selectOutput)) },
   };
   const fromPackages = (path) => {
     try {

@@ -183,6 +183,8 @@ class Chain(Protocol):
     def call(self, to: str, data: bytes) -> bytes:
         """Return what contract `to` answers to `data` in the state of the newest block, without changing it.
 
+        The call comes from the zero address.
+
         Raises
         ------
         CallRevertedError
