@@ -6,7 +6,7 @@ from math import isnan
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vpp_sim.figures.series import by_hour, home_labels
+from vpp_sim.figures.series import by_hour, home_labels, percent
 from vpp_sim.runs import measures as m
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _overview(run: RunData) -> str:
     ours, theirs = (m.feeder_peak_kw(tables, run.bills) for tables in (run.vpp, run.counterfactual))
     share = m.self_sufficiency(run.vpp, run.bills)
     return (
-        f"The homes supply {share:.0%} of their load themselves; the highest draw on the feeder is {ours:.1f} kW, "
+        f"The homes supply {percent(share)} of their load themselves; the highest draw on the feeder is {ours:.1f} kW, "
         f"without the VPP {theirs:.1f} kW."
     )
 
@@ -76,8 +76,8 @@ def _trades(run: RunData) -> str:
         return "Nothing was traded between homes in this run."
     share, delivered = m.local_share(run.vpp, run.bills), float(run.vpp.trades["delivered_kwh"].sum())
     return (
-        f"In {len(run.vpp.trades):,} trades, {delivered:.1f} kWh went from home to home: {share:.1%} of what the homes "
-        "drew at their meters."
+        f"In {len(run.vpp.trades):,} trades, {delivered:.1f} kWh went from home to home: {percent(share, 1)} of what "
+        "the homes drew at their meters."
     )
 
 
@@ -86,14 +86,16 @@ def _forecast(run: RunData) -> str:
     if isnan(covered):
         return "No step of this run had a day-ahead forecast."
     error = m.forecast_mae_kw(run.vpp, run.bills)
-    return f"The median is off by {error:.2f} kW on average; {covered:.0%} of outcomes lie in the band made for 80 %."
+    return (
+        f"The median is off by {error:.2f} kW on average; {percent(covered)} of outcomes lie in the band made for 80 %."
+    )
 
 
 def _grid(run: RunData) -> str:
     outside, loading = m.violations(run.vpp, run.bills), m.highest("transformer_loading")(run.vpp, run.bills)
     return (
         f"In {outside:.0f} of {len(run.vpp.timeseries)} steps a voltage leaves the band of EN 50160; the transformer "
-        f"reaches {loading:.0%} of its rating."
+        f"reaches {percent(loading)} of its rating."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vpp_sim.figures.series import home_labels
+from vpp_sim.figures.series import home_labels, percent
 from vpp_sim.runs import measures as m
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _more_or_less(difference_eur: float) -> str:
 
 def _bills(run: RunData) -> str:
     ours, theirs = run.vpp.homes_eur(), run.counterfactual.homes_eur()
-    share = f" ({abs(ours / theirs - 1):.1%})" if theirs and abs(ours - theirs) >= _CENT else ""
+    share = f" ({percent(abs(ours / theirs - 1), 1)})" if theirs and abs(ours - theirs) >= _CENT else ""
     return (
         f"The {len(run.bills)} homes paid {ours:,.2f} EUR together. Without the VPP they would have paid {theirs:,.2f} "
         f"EUR: with it they paid {_more_or_less(ours - theirs)}{share}."
@@ -80,7 +80,7 @@ def _breaches(tables: RunTables, bills: pd.DataFrame) -> list[str]:
     for column, part in (("transformer_loading", "the transformer"), ("line_loading", "a line")):
         loading = m.highest(column)(tables, bills)
         if loading > 1:
-            found.append(f"{part} reached {loading:.0%} of its rating")
+            found.append(f"{part} reached {percent(loading)} of its rating")
     return found
 
 
@@ -90,7 +90,6 @@ def _grid(run: RunData) -> str:
         without = f"without the VPP, {', and '.join(theirs)}" if theirs else "without the VPP it would have held"
         return f"The grid did not hold: {', and '.join(ours)}; {without}."
     voltage, loading = run.vpp.timeseries["v_min_pu"].min(), m.highest("transformer_loading")(run.vpp, run.bills)
-    held = (
-        f"The grid held: the lowest voltage was {voltage:.3f} p.u., the transformer reached {loading:.0%} of its rating"
-    )
+    held = f"The grid held: the lowest voltage was {voltage:.3f} p.u., the transformer reached {percent(loading)} of "
+    held += "its rating"
     return f"{held}. Without the VPP it would not: {', and '.join(theirs)}." if theirs else f"{held}."

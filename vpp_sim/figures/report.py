@@ -10,10 +10,12 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from ruamel.yaml import YAML
 
 from vpp_sim.figures.captions import CAPTIONS
 from vpp_sim.figures.gallery import FIGURES, plot
 from vpp_sim.figures.headline import headline
+from vpp_sim.figures.series import end_of
 from vpp_sim.runs.kpis import KPIS, kpi_rows
 from vpp_sim.runs.tables import TABLES
 
@@ -35,6 +37,7 @@ _BILL_LABELS = {
     "local_trade_eur": "local trades", "guarantee_eur": "refund", "total_eur": "bill",
     "default_bill_eur": "default bill", "counterfactual_total_eur": "without VPP", "saving_eur": "saved",
 }  # fmt: skip
+_BILL_ROWS = 200
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -69,13 +72,13 @@ def _environment() -> Environment:
 
 
 def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
-    manifest = folder.manifest()
+    manifest, scenario = folder.manifest(), folder.scenario_yaml()
     time = run.vpp.timeseries["time"]
     return {
         "manifest": manifest,
         "run_id": folder.run_id.removesuffix(".partial"),
         "first": f"{time.iloc[0]:%-d %B %Y %H:%M}",
-        "last": f"{time.iloc[-1] + (time.iloc[-1] - time.iloc[0]) / max(len(time) - 1, 1):%-d %B %Y %H:%M}",
+        "last": f"{end_of(time):%-d %B %Y %H:%M}",
         "steps": len(time),
         "step_min": run.vpp.step_h * 60,
         "homes": len(run.bills),
@@ -84,7 +87,9 @@ def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
         "figures": [_figure(folder, run, name) for name in FIGURES],
         "bill_head": [(_BILL_LABELS[field.name], field.metadata[b"unit"].decode()) for field in TABLES["bills"]],
         "bill_rows": _bill_rows(run.bills),
-        "scenario": folder.scenario_yaml(),
+        "bills_left_out": max(len(run.bills) - _BILL_ROWS, 0),
+        "scenario": scenario,
+        "description": str(YAML(typ="safe", pure=True).load(scenario).get("description", "")),
         "tables": sorted(path.name for path in folder.path.glob("*.parquet")),
     }
 
@@ -97,10 +102,10 @@ def _figure(folder: RunFolder, run: RunData, name: str) -> dict[str, str]:
     return {"name": name, "image": f"data:image/png;base64,{image}", "caption": CAPTIONS[name](run)}
 
 
-def _verdict(better: str, difference: float | None) -> str:
-    if better == "neither" or not difference or abs(difference) < 1e-6:
+def _verdict(better: str, difference: str) -> str:
+    if better == "neither" or difference[0] not in "+-":  # a difference that prints as zero has no sign
         return ""
-    return "better" if (difference > 0) == (better == "higher") else "worse"
+    return "better" if (difference[0] == "+") == (better == "higher") else "worse"
 
 
 def _kpi_groups(kpis: Mapping[str, KpiValue]) -> dict[str, list[dict[str, str]]]:
@@ -111,14 +116,14 @@ def _kpi_groups(kpis: Mapping[str, KpiValue]) -> dict[str, list[dict[str, str]]]
             continue
         label, vpp, counterfactual, difference, unit = rows[kpi.label]
         row = {"label": label, "vpp": vpp, "counterfactual": counterfactual, "difference": difference, "unit": unit}
-        row |= {"definition": kpi.definition, "verdict": _verdict(kpi.better, kpis[kpi.name]["difference"])}
+        row |= {"definition": kpi.definition, "verdict": _verdict(kpi.better, difference)}
         groups.setdefault(kpi.group, []).append(row)
     return groups
 
 
 def _bill_rows(bills: pd.DataFrame) -> list[list[str]]:
     columns: list[str] = TABLES["bills"].names
-    rows = [[_cell(name, row[name]) for name in columns] for row in bills.to_dict("records")]
+    rows = [[_cell(name, row[name]) for name in columns] for row in bills.head(_BILL_ROWS).to_dict("records")]
     totals = bills.sum(numeric_only=True)
     return [*rows, ["all homes", *(_cell(name, totals[name]) for name in columns[1:])]]
 

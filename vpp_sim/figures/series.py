@@ -10,7 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from vpp_sim.arrays import FloatArray
 
-__all__ = ["LONG_DAYS", "by_hour", "condensed", "fill", "home_labels", "line", "period_word"]
+__all__ = ["LONG_DAYS", "by_hour", "condensed", "end_of", "fill", "home_labels", "line", "percent", "period_word"]
 
 LONG_DAYS = 21
 """Runs longer than this are drawn as daily means."""
@@ -44,10 +44,16 @@ def condensed(frame: pd.DataFrame, how: dict[str, str] | None = None) -> pd.Data
     return daily.reset_index()
 
 
+def end_of(times: pd.Series) -> pd.Timestamp:
+    """Return the end of the last step; a lone step is taken to last an hour."""
+    step = times.iloc[-1] - times.iloc[-2] if len(times) > 1 else pd.Timedelta(hours=1)
+    end: pd.Timestamp = times.iloc[-1] + step
+    return end
+
+
 def _to_the_end(times: pd.Series, values: Any) -> tuple[pd.Series, FloatArray]:
     array = np.asarray(values, dtype=np.float64)
-    step = times.iloc[-1] - times.iloc[-2] if len(times) > 1 else pd.Timedelta(hours=1)
-    ends = pd.concat([times, pd.Series([times.iloc[-1] + step])], ignore_index=True)
+    ends = pd.concat([times, pd.Series([end_of(times)])], ignore_index=True)
     return ends, np.append(array, array[-1])
 
 
@@ -84,3 +90,14 @@ def home_labels(names: list[str]) -> list[str]:
     groups = {name.partition("/")[0] for name in names}
     kept = names if len(groups) > 1 else [name.partition("/")[2] or name for name in names]
     return [name.replace("/", " ").replace("_", " ") for name in kept]
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """Return a share as a sentence writes it.
+
+    Examples
+    --------
+    >>> percent(0.512), percent(0.0214, 1)
+    ('51 %', '2.1 %')
+    """
+    return f"{share * 100:.{decimals}f} %"

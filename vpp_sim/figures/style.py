@@ -11,6 +11,8 @@ from matplotlib import dates as mpl_dates
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from vpp_sim.figures.series import end_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -136,7 +138,7 @@ def local_time(axis: Any, times: pd.Series) -> None:
     """Let the x-axis of `axis` show local time over the span of `times`, midnights marked by their date."""
     zone = times.dt.tz
     span_h = (times.iloc[-1] - times.iloc[0]).total_seconds() / 3600
-    axis.set_xlim(times.iloc[0], times.iloc[-1] + (times.iloc[-1] - times.iloc[0]) / max(len(times) - 1, 1))
+    axis.set_xlim(times.iloc[0], end_of(times))
     if span_h <= 36:
         axis.xaxis.set_major_locator(_dates.HourLocator(byhour=range(0, 24, 3), tz=zone))
         axis.xaxis.set_major_formatter(_dates.DateFormatter("%H:%M", tz=zone))

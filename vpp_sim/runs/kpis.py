@@ -112,7 +112,7 @@ KPIS: tuple[Kpi, ...] = (
         m.item_cost("vpp", "imbalance"),
     ),
     Kpi(
-        "guarantee_eur", "Refunds under the guarantee", "EUR", "lower", "Money",
+        "guarantee_eur", "Refunds under the guarantee", "EUR", "neither", "Money",
         "What the VPP refunded to homes whose bill exceeded their default bill.", m.item_cost("vpp", "guarantee"),
     ),
     Kpi(

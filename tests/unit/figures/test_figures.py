@@ -1,0 +1,166 @@
+"""Every figure draws what the tables say, on full runs and on bare ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from tests.support.run_tables import ZONE, run_data
+from vpp_sim.errors import UnknownNameError, UserError
+from vpp_sim.figures import style
+from vpp_sim.figures.gallery import CAPTIONS, FIGURES, plot
+from vpp_sim.figures.money import flows_eur
+from vpp_sim.figures.series import by_hour, condensed, period_word
+from vpp_sim.runs.frames import RunData, empty_frame
+
+
+@pytest.fixture(scope="module")
+def run() -> RunData:
+    return run_data(homes=4, days=3)
+
+
+def _bare(run: RunData) -> RunData:
+    blind = {f"forecast_net_{q}_kw": np.nan for q in ("p10", "p50", "p90")}
+    quiet = {"local_price_eur_per_kwh": np.nan, "traded_kwh": 0.0, "delivered_kwh": 0.0}
+    vpp = replace(
+        run.vpp,
+        timeseries=run.vpp.timeseries.assign(**blind, **quiet, load_kw=run.vpp.timeseries["base_load_kw"]),
+        prosumers=run.vpp.prosumers.assign(load_kw=run.vpp.prosumers["base_load_kw"]),
+        trades=empty_frame("trades", ZONE),
+        chain=empty_frame("chain"),
+        battery_capacity_kwh=0.0,
+    )
+    return replace(run, vpp=vpp)
+
+
+def _texts(figure) -> str:
+    return " | ".join(text.get_text() for axis in figure.axes for text in [*axis.texts, axis.title, *_titles(axis)])
+
+
+def _titles(axis) -> list:
+    return [axis._left_title, axis.xaxis.label, axis.yaxis.label]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_has_titles_and_units(name: str, run: RunData) -> None:
+    figure = FIGURES[name](run)
+    text = _texts(figure)
+    plots = [axis for axis in figure.axes if axis._left_title.get_text()]
+    assert plots, "no plot has a title"
+    if name != "trades":
+        assert all(axis.has_data() for axis in plots)
+    assert "[" in text, "no axis names a unit"
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_of_a_bare_run(name: str, run: RunData) -> None:
+    bare = _bare(run)
+    FIGURES[name](bare).canvas.draw()
+    assert CAPTIONS[name](bare).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("trades", "Nothing was traded in this run."),
+        ("settlement", "Nothing was settled on chain in this run."),
+        ("forecast", "No step had a day-ahead forecast."),
+    ],
+)
+def test_what_is_missing_is_said(name: str, text: str, run: RunData) -> None:
+    assert text in _texts(FIGURES[name](_bare(run)))
+
+
+@pytest.mark.parametrize("name", ["overview", "bills", "grid", "trades"])
+def test_long_run_of_many_homes(name: str, long_run: RunData) -> None:
+    figure = FIGURES[name](long_run)
+    figure.canvas.draw()
+    assert (", daily means" in _texts(figure)) == (name == "overview")
+
+
+@pytest.fixture(scope="module")
+def long_run() -> RunData:
+    run = run_data(homes=45, days=1)
+    stretched = pd.concat([run.vpp.timeseries] * 60, ignore_index=True)
+    stretched["time"] = pd.date_range("2017-01-01", periods=len(stretched), freq="h", tz=ZONE)
+    return RunData(replace(run.vpp, timeseries=stretched), replace(run.counterfactual, timeseries=stretched), run.bills)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_step_is_enough(name: str) -> None:
+    run = run_data(homes=1, days=1, step_h=24.0)
+    assert len(run.vpp.timeseries) == 1
+    assert FIGURES[name](run).axes
+    assert CAPTIONS[name](run).endswith(".")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_same_run_same_bytes(suffix: str, run: RunData, tmp_path: Path) -> None:
+    first, second = (plot(run, "prices", tmp_path / f"{turn}{suffix}").read_bytes() for turn in ("a", "b"))
+    assert first == second
+
+
+def test_wrong_names_and_endings_are_refused(run: RunData, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown figure 'price'.*did you mean 'prices'"):
+        plot(run, "price", tmp_path / "x.png")
+    with pytest.raises(UserError, match=r"x\.jpg: a figure is written as one of \.png, \.svg"):
+        plot(run, "prices", tmp_path / "x.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone(run: RunData, tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    plot(run, "overview", tmp_path / "x.png")
+    assert dict(mpl.rcParams) == before
+
+
+def test_money_flows_sum_to_zero_and_show_every_item(run: RunData) -> None:
+    flows = flows_eur(run.vpp)
+    assert flows.index.tolist() == ["homes", "vpp", "grid_operator", "wholesale"]
+    assert flows.sum().abs().max() < 1e-9
+    assert flows.loc["homes"].sum() == pytest.approx(-run.vpp.homes_eur(), abs=1e-9)
+    axis = FIGURES["money"](run).axes[0]
+    drawn = sum(patch.get_width() for patch in axis.patches)
+    assert drawn == pytest.approx(flows.to_numpy().sum(), abs=1e-9)
+
+
+def test_trade_matrix_shows_the_traded_energy(run: RunData) -> None:
+    image = FIGURES["trades"](run).axes[0].images[0]
+    shown = np.ma.filled(image.get_array(), 0.0)
+    assert np.nansum(shown) == pytest.approx(run.vpp.trades["delivered_kwh"].sum())
+    pair = run.vpp.trades.query("buyer == 'homes/home_1' and seller == 'homes/home_2'")["delivered_kwh"].sum()
+    assert shown[0, 1] == pytest.approx(pair)
+
+
+def test_local_time_on_the_axis(run: RunData) -> None:
+    axis = FIGURES["overview"](run).axes[-1]
+    axis.figure.canvas.draw()
+    assert axis.get_xticklabels()[0].get_text() == "Mon 3 Jul"
+    assert axis.get_xlabel() == f"local time ({ZONE})"
+
+
+def test_long_series_become_daily_means_with_extremes_kept() -> None:
+    times = pd.Series(pd.date_range("2017-03-01", periods=30 * 24, freq="h", tz=ZONE))  # clocks change on 12 March
+    frame = pd.DataFrame({"time": times, "net_kw": 2.0, "v_min_pu": 1.0})
+    frame.loc[5, "v_min_pu"] = 0.8
+    daily = condensed(frame, {"v_min_pu": "min"})
+    assert (len(daily), daily["v_min_pu"][0], daily["net_kw"][0]) == (31, 0.8, 2.0)
+    assert period_word(times) == ", daily means"
+    assert condensed(frame.iloc[:48]) is not daily
+    assert len(condensed(frame.iloc[:48])) == 48
+
+
+def test_mean_day_by_local_hour() -> None:
+    times = pd.Series(pd.date_range("2017-07-03", periods=8, freq="15min", tz=ZONE))
+    hours = by_hour(times, [0, 0, 0, 4, 1, 1, 1, 1])
+    assert hours[:2].tolist() == [1.0, 1.0]
+    assert hours[2:].isna().all()
+
+
+def test_palette_is_distinct() -> None:
+    assert len(set(style.COLOURS.values())) == len(style.COLOURS)

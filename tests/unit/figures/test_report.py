@@ -1,0 +1,107 @@
+"""The report is one safe, self-contained file, and its sentences are computed."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.run_tables import SCENARIO, run_data, write_run
+from vpp_sim.figures import report
+from vpp_sim.figures.gallery import FIGURES
+from vpp_sim.figures.headline import headline
+from vpp_sim.figures.report import write_report
+from vpp_sim.runs.folder import RunFolder
+from vpp_sim.runs.kpis import KPIS
+
+
+@pytest.fixture(scope="module")
+def run():
+    return run_data(homes=3, days=2)
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory) -> RunFolder:
+    return write_run(tmp_path_factory.mktemp("results"), run)
+
+
+@pytest.fixture(scope="module")
+def page(folder: RunFolder) -> str:
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_page_loads_nothing_from_elsewhere(page: str) -> None:
+    assert not re.findall(r"(?:src|href)\s*=\s*[\"'](?!data:image/png;base64,)", page)
+    assert not re.findall(r"https?://|@import|url\(|<script", page)
+    assert "default-src 'none'" in page
+
+
+def test_page_has_every_part(page: str, run) -> None:
+    for kpi in KPIS:
+        assert kpi.label.replace("'", "&#39;") in page, kpi.name
+    for name in FIGURES:
+        assert f'<figure id="{name}"><img src="data:image/png;base64,iVBOR' in page
+    for part in ("homes/home_3", "gaps filled", "orders unmatched", "acts after this step&#39;s meter", "transformer"):
+        assert part in page, part
+    for sentence in headline(run):
+        assert sentence.replace("'", "&#39;").replace("+", "&#43;") in page.replace("+", "&#43;")
+    assert "Homes that were made up for tests." in page
+    assert "3 homes, 3 July 2017 00:00 to 5 July 2017 00:00 (America/Los_Angeles), 48 steps of 60 min" in page
+
+
+def test_figures_are_drawn_once_and_then_reused(folder: RunFolder, page: str) -> None:
+    names = {path.stem for path in (folder.path / "figures").iterdir()}
+    assert names == set(FIGURES)
+    stamps = {path: path.stat().st_mtime_ns for path in (folder.path / "figures").iterdir()}
+    assert write_report(folder).read_text(encoding="utf-8") == page
+    assert {path: path.stat().st_mtime_ns for path in (folder.path / "figures").iterdir()} == stamps
+
+
+def test_hostile_text_is_escaped(folder: RunFolder, run, tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    hostile = write_run(
+        tmp_path, run, name=evil, counts={evil: 1}, information={evil: f'"{evil}'}, model_cards={"demand": {evil: evil}}
+    )
+    (hostile.path / "scenario.yaml").write_text(f"{SCENARIO}# {evil}\n".replace("Homes that", evil), encoding="utf-8")
+    (hostile.path / "figures").symlink_to(folder.path / "figures")
+    text = write_report(hostile).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 8
+
+
+def test_long_bills_are_cut_and_said_so(folder: RunFolder, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_BILL_ROWS", 2)
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "<td>homes/home_2</td>" in text
+    assert "<td>homes/home_3</td>" not in text
+    assert "The bills of 1 more homes are in <code>bills.parquet</code>" in text
+
+
+def test_headline_says_who_paid_and_who_gained(run) -> None:
+    bills = run.bills.assign(
+        saving_eur=[2.0, 0.001, -1.25], total_eur=[1.0, 2.0, 3.0], default_bill_eur=[1.0, 1.9, 3.0]
+    )
+    sentences = headline(replace(run, bills=bills))
+    assert sentences[0].startswith(f"The 3 homes paid {run.vpp.homes_eur():,.2f} EUR together.")
+    assert sentences[2] == (
+        "1 homes gained and 1 lost, from +2.00 EUR (home 1) to -1.25 EUR (home 3). 1 paid more than their default bill."
+    )
+
+
+def test_headline_says_whether_the_grid_held(run) -> None:
+    calm = {"v_min_pu": 0.97, "v_max_pu": 1.02, "transformer_loading": 0.5, "line_loading": 0.4}
+    hot = calm | {"v_min_pu": 0.88, "transformer_loading": 1.2}
+    cases = {
+        (0, 0): "The grid held: the lowest voltage was 0.970 p.u., the transformer reached 50 % of its rating.",
+        (1, 0): "The grid did not hold: a voltage left the band of plus or minus 10 % in 48 steps, and the transformer "
+        "reached 120 % of its rating; without the VPP it would have held.",
+        (0, 1): "The grid held: the lowest voltage was 0.970 p.u., the transformer reached 50 % of its rating. Without "
+        "the VPP it would not: a voltage left the band of plus or minus 10 % in 48 steps, and the transformer reached "
+        "120 % of its rating.",
+    }
+    for (ours, theirs), sentence in cases.items():
+        vpp = replace(run.vpp, timeseries=run.vpp.timeseries.assign(**(hot if ours else calm)))
+        other = replace(
+            run.counterfactual, timeseries=run.counterfactual.timeseries.assign(**(hot if theirs else calm))
+        )
+        assert headline(replace(run, vpp=vpp, counterfactual=other))[3] == sentence
