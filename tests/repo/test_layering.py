@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 GROUND = FLOORS[0]
 KNOWS_NO_EVENT_LOOP = ("data", "devices", *LIBRARIES, "runs", "training", "sweeps", "figures")
-KNOWS_NO_YAML = ("data", "kernel", "devices", *LIBRARIES, "runs", "agents", "simulation", "training", "figures")
+KNOWS_NO_YAML = ("data", "kernel", "devices", *LIBRARIES, "runs", "agents", "simulation", "training")
 
 
 def part_of(module: str) -> str:

@@ -48,7 +48,7 @@ def _configure(
 ) -> None:
     """Simulate virtual power plants: homes, storage, forecasts, markets, a feeder and a settlement chain."""
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
 
 
@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         return INTERRUPTED
+    if status == INTERRUPTED:  # how typer answers an interrupt
+        _complain("interrupted")
     return status if isinstance(status, int) else 0
 
 

@@ -37,3 +37,17 @@ def forecaster(
             progress=lambda done, total, loss: advance(done, total, f"validation loss {loss:.4f}"),
         )
     typer.echo(out / f"{target}_{kind}.json")
+
+
+@train_app.command("ess")
+def ess(
+    kind: Annotated[str, typer.Option("--kind", help="dqn or ppo.")],
+    seed: Seed = 0,
+    out: Out = MODELS,
+) -> None:
+    """Train a storage policy, measure it against rules and perfect foresight, and write weights and card."""
+    from vpp_sim.training import train_ess
+
+    with progress_bar(f"{kind} policy") as advance:
+        train_ess(kind, seed=seed, out_dir=out, progress=lambda stage, share: advance(round(100 * share), 100, stage))
+    typer.echo(out / f"{kind}.json")

@@ -1,0 +1,142 @@
+"""A user's mistakes on the command line: one line each, exit status 2, no traceback, nothing written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vpp_sim.cli import main
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+FONTANA = str(ROOT / "scenarios" / "fontana.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """Return what standard error says of a mistake; nothing else may be said, and nothing written."""
+    before = sorted(Path().rglob("*"))
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sorted(Path().rglob("*")) == before
+    lines = err.splitlines()
+    assert all(line.startswith("error: ") for line in lines), err
+    return [line.removeprefix("error: ") for line in lines]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_every_shipped_scenario_is_valid(capsys: pytest.CaptureFixture[str], scenario: Path) -> None:
+    assert main(["validate", str(scenario)]) == 0
+    assert f"{scenario}: {scenario.stem} is valid: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_misspelt_key(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    Path("toy.yaml").write_text(
+        f"name: toy\nextends: {FONTANA}\nprosumers:\n  - group: homes\n    data: {{kind: fontana}}\n    battery:\n"
+        "      capcity_kwh: 6.4\n"
+    )
+    assert complaint(capsys, command, "toy.yaml") == [
+        "toy.yaml:7: prosumers.0.battery.capcity_kwh = 6.4; unknown key; allowed: capacity_kwh, power_kw, efficiency, "
+        "min_soc, max_soc, initial_soc; did you mean 'capacity_kwh'?"
+    ]
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_date_outside_the_data(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    Path("toy.yaml").write_text(f"extends: {FONTANA}\nclock:\n  start: 2019-01-01\n")
+    # The homes' year begins on 2016-08-01, and eight days of it are history.
+    assert complaint(capsys, command, "toy.yaml") == [
+        "toy.yaml:3: clock.start = 2019-01-01; expected a start from 2016-08-09 to 2017-07-25 for 7 days: fontana "
+        "covers 2016-08-01 to 2017-08-01; netherlands_day_ahead covers 2015-01-01T01:00 to 2025-01-08T01:00; "
+        "forecasts look back 8 days"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("clock.start=2016-08-08", "overrides:1: clock.start = 2016-08-08; expected a start from 2016-08-09 to "),
+        ("clock.start=2017-07-26", "overrides:1: clock.start = 2017-07-26; expected a start from 2016-08-09 to "),
+        ("clock.days=400", "overrides:1: clock.days = 400; expected at most 357 days: fontana covers 2016-08-01 to "),
+        (
+            "prosumers.0.data.homes=[1, 99]",
+            "overrides:1: prosumers.0.data.homes.1 = 99; expected homes of fontana: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ",
+        ),
+        ("prosumers.0.battery.capacity_kwh=-1", "overrides:1: prosumers.0.battery.capacity_kwh = -1; expected a "),
+        ("clock.step=7min", "overrides:1: clock.step = 7min; expected a step that divides an hour, such as 5min, "),
+        ("ess.kind=pppo", "overrides:1: ess.kind = pppo; expected a storage controller: "),
+    ],
+)
+def test_an_override_that_cannot_be(capsys: pytest.CaptureFixture[str], override: str, said: str) -> None:
+    lines = complaint(capsys, "validate", FONTANA, "--set", override)
+    assert len(lines) == 1
+    assert lines[0].startswith(said)
+
+
+@pytest.mark.parametrize("start", ["2016-08-09", "2017-07-25"])
+def test_the_first_and_the_last_week_of_the_data_are_valid(capsys: pytest.CaptureFixture[str], start: str) -> None:
+    assert main(["validate", FONTANA, "--set", f"clock.start={start}"]) == 0
+    assert f"7 days from {start}" in capsys.readouterr().out
+
+
+def test_a_scenario_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("toys.yaml").touch()
+    assert complaint(capsys, "run", "toy.yaml") == [
+        "toy.yaml:1: scenario = toy.yaml; no such file; did you mean 'toys.yaml'?"
+    ]
+
+
+def test_an_override_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = complaint(capsys, "run", FONTANA, "--with", "wintr")
+    assert len(lines) == 1
+    assert f"{FONTANA}:1: named override = wintr; expected a file, or one of the named overrides: " in lines[0]
+
+
+def test_a_text_that_is_no_override(capsys: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capsys, "run", FONTANA, "--set", "clock.days") == [
+        "--set clock.days: expected key=value, such as clock.days=1"
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["runs", "list"], ["runs", "show", "latest"], ["runs", "compare", "a", "b"], ["plot", "latest"]]
+)
+def test_runs_where_there_are_none(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert complaint(capsys, *arguments) == ["results: there is no such folder of runs"]
+
+
+def test_a_sweep_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capsys, "sweep", "toy.yaml") == ["toy.yaml:1: scenario = toy.yaml; no such file"]
+
+
+def test_a_forecaster_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = complaint(capsys, "train", "forecaster", "--kind", "lstn", "--target", "load")
+    assert lines == [
+        "unknown forecaster 'lstn'; allowed: lstm, persistence, seasonal_naive, transformer; did you mean 'lstm'?"
+    ]
+
+
+def test_a_schema_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = complaint(capsys, "schema", "--out", "no/folder.json")
+    assert lines == ["no/folder.json: cannot be written: No such file or directory"]
+
+
+def test_a_process_ends_with_the_status_and_without_a_traceback() -> None:
+    Path("toy.yaml").write_text("name: [toy\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "vpp_sim.cli", "run", "toy.yaml"],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == 'error: toy.yaml:1: text = "name: [toy"; this is not YAML: ' + (
+        "expected ',' or ']', but got '<stream end>'\n"
+    )
+    assert sorted(Path().iterdir()) == [Path("toy.yaml")]

@@ -1,0 +1,105 @@
+"""``runs`` and ``plot`` over folders that other processes wrote."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.run_tables import run_data, write_run
+from vpp_sim.cli import main
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two complete runs and a failed one, none of them in a catalogue yet, and one that is still being written."""
+    path = tmp_path_factory.mktemp("results")
+    data = run_data(homes=2, days=1)
+    for number, letter in enumerate("abc"):
+        write_run(path, data, digest=letter * 64, started=f"2026-01-0{number + 1}T00:00:00Z")
+    runs = sorted((path / "made_up").iterdir())
+    text = (runs[2] / "manifest.json").read_text(encoding="utf-8")
+    failed = text.replace('"status": "complete"', '"status": "failed"').replace('"error": ""', '"error": "no sun"')
+    assert failed != text
+    (runs[2] / "manifest.json").write_text(failed, encoding="utf-8")
+    runs[2].rename(runs[2].with_name(runs[2].name + ".failed"))
+    (path / "made_up" / "d.partial").mkdir()
+    (path / "made_up" / "d.partial" / "manifest.json").write_text("{}")
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def test_list_finds_what_others_wrote(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    for _ in range(2):  # the second time from the catalogue
+        lines = printed(capsys, "runs", "list", "--results", str(results)).split("\n")
+        rows = [line.split() for line in lines if "made_up" in line]
+        assert [(row[1][:3], row[2], row[3]) for row in rows] == [
+            ("aaa", "complete", "2026-01-01T00:00:00Z"),
+            ("bbb", "complete", "2026-01-02T00:00:00Z"),
+            ("ccc", "failed", "2026-01-03T00:00:00Z"),
+        ]
+
+
+def test_list_narrows_by_status_and_name(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    out = printed(capsys, "runs", "list", "--results", str(results), "--status", "failed")
+    assert "ccc" in out
+    assert "aaa" not in out
+    assert "aaa" not in printed(capsys, "runs", "list", "--results", str(results), "--name", "other")
+
+
+def test_an_unknown_status_is_a_mistake(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    assert main(["runs", "list", "--results", str(results), "--status", "done"]) == 2
+    assert capsys.readouterr().err == "error: --status done: expected complete or failed\n"
+
+
+def test_show_prints_kpis_with_units_and_the_folder_last(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    lines = printed(capsys, "runs", "show", "aaa", "--results", str(results)).splitlines()
+    assert lines[0].startswith("made_up aaaaaaaaaaaa-")
+    bill = next(line.split() for line in lines if "Homes' total bill" in line)
+    assert bill[-1] == "EUR"
+    vpp, counterfactual, difference = (float(number) for number in bill[-4:-1])
+    assert difference == pytest.approx(vpp - counterfactual, abs=0.011)
+    assert Path(lines[-1]).is_dir()
+
+
+def test_show_says_why_a_run_failed(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    assert "no sun" in printed(capsys, "runs", "show", "ccc", "--results", str(results))
+
+
+def test_compare_puts_runs_side_by_side(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    command = ("runs", "compare", "aaa", "bbb", "--results", str(results), "--kpi", "load_kwh", "--kpi", "chain_gas")
+    rows = [line.split() for line in printed(capsys, *command).splitlines()]
+    values = {row[0]: row[1:] for row in rows if row and row[0] in {"load_kwh", "chain_gas"}}
+    assert set(values) == {"load_kwh", "chain_gas"}
+    first, second, unit = values["load_kwh"]
+    assert (first, unit) == (second, "kWh")
+
+
+def test_compare_names_an_unknown_kpi(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    assert main(["runs", "compare", "aaa", "--results", str(results), "--kpi", "loads_kwh"]) == 2
+    assert capsys.readouterr().err.endswith("; did you mean 'load_kwh'?\n")
+
+
+def test_plot_draws_one_figure_where_it_is_asked_to(
+    capsys: pytest.CaptureFixture[str], results: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "money.svg"
+    command = ("plot", "aaa", "--results", str(results), "--figure", "money", "--out", str(out))
+    assert printed(capsys, *command) == f"{out}\n"
+    assert "<svg" in out.read_text(encoding="utf-8")
+
+
+def test_plot_names_an_unknown_figure(capsys: pytest.CaptureFixture[str], results: Path) -> None:
+    assert main(["plot", "aaa", "--results", str(results), "--figure", "mony"]) == 2
+    assert capsys.readouterr().err.endswith("; did you mean 'money'?\n")
+
+
+def test_the_schema_is_printed_or_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = printed(capsys, "schema")
+    assert printed(capsys, "schema", "--out", str(tmp_path / "s.json")) == f"{tmp_path / 's.json'}\n"
+    assert (tmp_path / "s.json").read_text(encoding="utf-8") == text
+    assert '"title": "Scenario of vpp_sim"' in text
