@@ -48,12 +48,15 @@ def test_a_run_prints_its_kpis_and_ends_with_its_folder(capsys: pytest.CaptureFi
 def test_a_sweep_runs_every_combination_into_one_table(capsys: pytest.CaptureFixture[str]) -> None:
     Path("sweep.yaml").write_text(
         "name: sizes\nbase: toy.yaml\nexecutor: serial\nseeds: [1]\n"
-        "grid: {prosumers.0.battery.capacity_kwh: [0, 6.4]}\n"
+        "grid: {prosumers.0.battery.capacity_kwh: [0, 6.4], tariff.price_eur_per_kwh: [0.3]}\n"
+        "figure: {x: prosumers.0.battery.capacity_kwh, y: tariff.price_eur_per_kwh, kpi: homes_bill_eur.gain}\n"
     )
     assert main(["sweep", "sweep.yaml"]) == 0
     out = capsys.readouterr().out
     assert "homes_bill_eur.gain" in out
-    table = (Path(out.splitlines()[-1]) / "jobs.csv").read_text().splitlines()
+    folder = Path(out.splitlines()[-1])
+    assert (folder / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+    table = (folder / "jobs.csv").read_text().splitlines()
     assert len(table) == 3
     assert [row.split(",")[1] for row in table] == ["prosumers.0.battery.capacity_kwh", "0.0", "6.4"]
     assert main(["runs", "list", "--status", "complete"]) == 0

@@ -25,8 +25,8 @@ PINS = {
     )
 }
 TOP_LEVEL = {
-    ".ci", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "contracts", "docs",
-    "experiments", "pyproject.toml", "results", "scenarios", "tests", "vpp_sim",
+    ".ci", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "contracts",
+    "docs", "experiments", "pyproject.toml", "results", "scenarios", "tests", "vpp_sim",
 }  # fmt: skip
 INSEPARABLE = {"pydantic_core": "pydantic"}
 """Libraries that come with another in one exact version."""

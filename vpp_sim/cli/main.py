@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = typer.main.get_command(app).main(args=given or ["--help"], prog_name="vpp-sim", standalone_mode=False)
     except typer.TyperException as error:
-        _complain(f"{error.format_message()}\n(vpp-sim --help lists commands and options)")
+        said = error.format_message().replace("Value error, ", "")  # how pydantic, inside typer, begins
+        _complain(f"{said}\n(vpp-sim --help lists commands and options)")
         return error.exit_code
     except UserError as error:
         _complain(str(error))

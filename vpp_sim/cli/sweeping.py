@@ -51,6 +51,11 @@ def sweep(
         result = run_sweep(spec, run_one, make_executor(workers=workers or spec.workers), show)
     folder = results / spec.name / f"{started:%Y%m%dT%H%M%SZ}"
     write_sweep(result, folder)
+    if spec.figure is not None and spec.figure.kpi in result.kpis:
+        from vpp_sim.figures import style
+        from vpp_sim.figures.heat_map import heat_map
+
+        style.save(heat_map(result, spec.figure), folder / "heat_map.png")
     if not quiet:
         _print_summary(result)
     typer.echo(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,7 +41,7 @@ def forecaster(
 
 @train_app.command("ess")
 def ess(
-    kind: Annotated[str, typer.Option("--kind", help="dqn or ppo.")],
+    kind: Annotated[Literal["dqn", "ppo"], typer.Option("--kind", help="Algorithm.")],
     seed: Seed = 0,
     out: Out = MODELS,
 ) -> None:
@@ -49,5 +49,10 @@ def ess(
     from vpp_sim.training import train_ess
 
     with progress_bar(f"{kind} policy") as advance:
-        train_ess(kind, seed=seed, out_dir=out, progress=lambda stage, share: advance(round(100 * share), 100, stage))
-    typer.echo(out / f"{kind}.json")
+        train_ess(
+            kind,
+            seed=seed,
+            out_dir=out,
+            progress=lambda done, total, score: advance(done, total, f"share of the optimum {score:.3f}"),
+        )
+    typer.echo(out / f"ess_{kind}.json")

@@ -60,6 +60,7 @@ def test_a_defect_keeps_its_traceback(failing) -> None:  # type: ignore[no-untyp
         (["runs"], "Missing command."),
         (["run", "a.yaml", "--fast"], "No such option: --fast"),
         (["train", "forecaster", "--kind", "lstm", "--target", "load", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "ess", "--kind", "sac"], "Invalid value for '--kind': 'sac' is not one of 'dqn', 'ppo'."),
     ],
 )
 def test_a_mistyped_command_exits_2(capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str) -> None:
