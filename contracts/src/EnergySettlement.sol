@@ -183,11 +183,13 @@ contract EnergySettlement is IEnergySettlement, AccessControl, ReentrancyGuardTr
     }
 
     /// @dev Takes an amount [micro-euro] of either sign from a balance, and adds traded energy [Wh]; reverts if that
-    /// would leave the balance below zero. One read and one write of storage.
+    /// would leave the balance below zero. Both share a storage slot.
     function _debit(uint32 member, MicroEuro amount, WattHour traded) private {
-        Account memory account = _accounts[member];
-        if (account.balance < amount) revert SettlementInsufficientBalance(member, account.balance, amount);
-        _accounts[member] = Account(account.balance - amount, account.traded + traded);
+        Account storage account = _accounts[member];
+        MicroEuro balance = account.balance;
+        if (balance < amount) revert SettlementInsufficientBalance(member, balance, amount);
+        account.balance = balance - amount;
+        account.traded = account.traded + traded;
     }
 
     /// @dev Transfers an amount [micro-euro] of the caller's currency to this contract.

@@ -165,13 +165,13 @@ class SettlementMachine(RuleBasedStateMachine):
 
 TestSettlementMachine = SettlementMachine.TestCase
 TestSettlementMachine.settings = settings(
-    max_examples=15, stateful_step_count=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=10, stateful_step_count=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 weeks = st.lists(fair_entries(), min_size=1, max_size=4)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])  # a chain an example: no shrinking
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate])  # a chain an example: no shrinking
 @given(week=weeks, culprit=st.integers(0, MEMBERS - 1), slip=st.integers(-50, 50).filter(bool))
 def test_the_client_keeps_the_ledgers_integers_and_finds_any_slip(week, culprit, slip):
     ledger = START + 2_000

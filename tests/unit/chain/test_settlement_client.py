@@ -75,6 +75,7 @@ def test_a_batch_is_confirmed_only_after_its_depth(client):
     (batch,) = seen[2]
     assert (batch.period, batch.transaction, batch.entries) == (4, pending.transaction, 3)
     assert (batch.turnover_micro_eur, batch.traded_wh) == (30, 5)
+    assert pending.calldata_bytes == 4 + 3 * 32 + 64  # selector, period, offset, length, three entries padded to words
     assert (batch.block_number, batch.timestamp_s) == (client.chain.block_number - 2, client.chain.timestamp_s - 24)
     assert 21_000 < batch.gas_used < 200_000
     assert not client.needs_block
