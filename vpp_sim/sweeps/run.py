@@ -75,7 +75,7 @@ class SweepResult:
         """
         if kpi not in self.kpis:
             raise UnknownNameError("KPI of the sweep", kpi, self.kpis)
-        groups = self.table.groupby(list(self.keys), sort=False, dropna=False)[kpi]
+        groups = self.table.groupby(list(self.keys), sort=False)[kpi]
         rows = [
             (*keys, int(values.count()), float(values.mean()), half_width(values.dropna().to_numpy(), level))
             for keys, values in groups

@@ -12,7 +12,7 @@ from vpp_sim.sweeps.expansion import Job
 from vpp_sim.sweeps.run import half_width, run_sweep, write_sweep
 from vpp_sim.sweeps.spec import SweepSpec
 
-SPEC = SweepSpec(base="b", grid={"size": (1.0, 2.0), "kind": ("a", None)}, seeds=(0, 1, 4))
+SPEC = SweepSpec(base="b", grid={"size": (1.0, 2.0), "kind": ("z", None)}, seeds=(0, 1, 4))
 
 
 def saving(overrides: Mapping[str, object]) -> dict[str, float | None]:
@@ -67,14 +67,14 @@ def test_table_and_summary_with_failures() -> None:
     result = run_sweep(SPEC, saving, SerialExecutor(), on_progress)
     assert result.table.columns.tolist() == ["job", "size", "kind", "seed", "status", "error", "saving", "peak"]
     assert result.kpis == ("saving", "peak")
-    assert result.table["kind"].tolist() == ["a"] * 3 + ["null"] * 3 + ["a"] * 3 + ["null"] * 3
+    assert result.table["kind"].tolist() == ["z"] * 3 + ["null"] * 3 + ["z"] * 3 + ["null"] * 3
     assert result.failures["job"].tolist() == [9, 10, 11]
     assert result.failures["error"].tolist()[2] == "ValueError: seed 4 is out of luck"
-    assert seen[0] == ("size=1.0, kind=a, seed=0", True, 1, 12)
+    assert seen[0] == ("size=1.0, kind=z, seed=0", True, 1, 12)
     assert seen[-1] == ("size=2.0, kind=null, seed=4", False, 12, 12)
     summary = result.summary("saving")
     assert summary[["size", "kind", "n"]].to_numpy().tolist() == [
-        [1.0, "a", 3], [1.0, "null", 3], [2.0, "a", 3], [2.0, "null", 0],
+        [1.0, "z", 3], [1.0, "null", 3], [2.0, "z", 3], [2.0, "null", 0],
     ]  # fmt: skip
     # Seeds 0, 1, 4: mean 5/3, s = sqrt(13/3), t = 4.303.
     assert summary["mean"].tolist()[:3] == pytest.approx([10 + 5 / 3, 10 + 5 / 3, 20 + 5 / 3])
@@ -85,6 +85,7 @@ def test_table_and_summary_with_failures() -> None:
 def test_missing_values_do_not_count() -> None:
     summary = run_sweep(SPEC, saving, SerialExecutor()).summary("peak")
     assert (summary["n"].tolist(), summary["mean"].tolist()[:3]) == ([2, 2, 2, 0], [1.0, 1.0, 1.0])
+    assert summary["half_width"].tolist()[:3] == [0.0, 0.0, 0.0]
 
 
 def test_unknown_kpi_comes_with_a_hint() -> None:
