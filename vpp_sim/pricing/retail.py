@@ -25,6 +25,8 @@ _NEAR = 1e-5
 _IDLE = 1e-3
 """A step with less than this share of the mean demand has no demand to price."""
 
+_UNSETTLED = "promises_broken"
+
 _MIN_ROWS = 64
 """Up to so many homes, every promise stands in the program from the start."""
 
@@ -251,7 +253,10 @@ class ElasticQp(_Sized):
             return _fallback(problem, "infeasible", reason, started)
         status, price, solve_s = self._solve(problem, limits)
         if status != "optimal":
-            return _fallback(problem, status, f"the solver ended with {status!r}", started, self._program.solver)
+            reason = f"the solver ended with {status!r}"
+            if status == _UNSETTLED:
+                reason = f"promises are still broken after {self.max_rounds} rounds"
+            return _fallback(problem, status, reason, started, self._program.solver)
         return RetailPrices(
             buy_eur_per_kwh=price,
             status=status,
@@ -279,7 +284,7 @@ class ElasticQp(_Sized):
                 return "optimal", price, solve_s
             excess[rows[excess[rows] >= -_KEPT]] = np.inf  # what binds now stays in
             rows = self._worst(excess)
-        return "promises_broken", price, solve_s
+        return _UNSETTLED, price, solve_s
 
     def _worst(self, excess: FloatArray) -> IntArray:
         """Return the homes whose bills exceed the default's most, in order of their numbers, shape (rows,)."""

@@ -14,8 +14,11 @@ def test_days_are_ranked_by_home_over_the_whole_event():
 
 
 def test_of_equal_days_the_more_recent_counts():
-    load_kw = np.array([[[1.0, 3.0]], [[3.0, 1.0]], [[0.0, 0.0]]])
-    assert high_of(load_kw, count=1, window_days=3).tolist() == [[1.0, 3.0]]
+    # Sixty days, every other one of mean 2 with hours of its own, the rest idle: of the equal ones the first four count.
+    shift = np.arange(60.0)[:, None, None] / 64
+    load_kw = np.concatenate([2.0 + shift, 2.0 - shift], axis=2)
+    load_kw[1::2] = 0.0
+    assert high_of(load_kw, count=4, window_days=60).tolist() == [[2 + 3 / 64, 2 - 3 / 64]]
 
 
 def test_older_days_do_not_count():

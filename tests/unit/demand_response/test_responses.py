@@ -68,6 +68,12 @@ def test_what_new_prices_leave_stranded_is_spread_over_the_rest_of_the_day():
     assert response.deferred_kwh.tolist() == [0.0]
 
 
+def test_rounding_never_leaves_a_negative_load():
+    # (0.05 * 0.1) / 0.1 is a hair above 0.05: all of the load put off would leave -7e-18 kW.
+    response = SelfDemandResponse(homes=1, elasticity=-9.0, flexible_share=1.0)
+    assert response.respond(np.array([0.05]), np.array([0.3, 0.1]), 0, 0.1).tolist() == [0.0]
+
+
 @pytest.mark.parametrize("prices", [[0.2, 0.2, 0.2], [0.0, 0.0, 0.0], [-0.1, -0.3, -0.2], [0.3, -0.4, 0.1]])
 def test_even_free_and_negative_days_move_nothing(prices):
     loads = _day(SelfDemandResponse(homes=1, elasticity=-0.5), [[2.0], [2.0], [2.0]], prices)

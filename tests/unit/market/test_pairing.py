@@ -24,9 +24,10 @@ def test_orders_without_energy_make_no_pair():
 
 
 def test_rounding_leaves_no_slivers():
-    # 0.1 ten times is not 1.0 in binary: a naive cut leaves an eleventh pair of 1e-16 kWh.
-    _, _, energy_kwh = pairs(np.arange(10), np.full(10, 0.1), np.array([10]), np.array([1.0]))
-    assert energy_kwh == pytest.approx(np.full(10, 0.1), abs=1e-15)
+    # 0.1 + 0.1 + 0.1 is 0.30000000000000004 in binary: a naive cut makes a fifth pair of 5e-17 kWh.
+    _, seller, energy_kwh = pairs(np.arange(4), np.full(4, 0.1), np.array([4, 5]), np.array([0.3, 0.1]))
+    assert seller.tolist() == [4, 4, 4, 5]
+    assert energy_kwh == pytest.approx(np.full(4, 0.1), abs=1e-15)
 
 
 def test_the_shorter_queue_ends_the_match():

@@ -64,11 +64,13 @@ def test_the_feed_in_price_is_a_floor():
 
 
 def test_demand_is_never_priced_below_zero():
-    # At a unit cost of 500 every kWh is a loss; without the choke price, "negative demand" would look like a gain.
-    problem = _problem([[20.0]], wholesale=500.0, default=60.0)
+    # At a unit cost of 500 every kWh of step 1 is a loss, and a price of 200 would turn its linear demand negative: a
+    # loss on less than nothing, a gain on paper. Demand ends at 60 (1 + 1/4) = 75.
+    problem = _problem([[10.0, 1.0]], wholesale=[0.0, 500.0], default=60.0)
     prices = _solve(problem, cap_eur_per_kwh=1000.0, elasticity=-4.0)
-    assert prices.fallback is False
-    assert elastic_demand_kwh(problem, prices.buy_eur_per_kwh, -4.0)[0] >= -1e-9
+    assert prices.buy_eur_per_kwh == pytest.approx([37.5, 75.0], abs=1e-4)
+    assert elastic_demand_kwh(problem, prices.buy_eur_per_kwh, -4.0)[1] == pytest.approx(0.0, abs=1e-4)
+    assert prices.binding == ("choke price at step 1",)
 
 
 def test_the_promise_binds_where_demand_hardly_answers(evening):
@@ -115,6 +117,14 @@ def test_a_ramp_holds_between_all_steps():
     assert np.abs(np.diff(free)).min() > 0.1
     assert np.abs(np.diff(held.buy_eur_per_kwh)).max() <= 0.02 + 1e-6
     assert {"ramp at step 1", "ramp at step 2", "ramp at step 3"} <= set(held.binding)
+
+
+@pytest.mark.parametrize("wholesale", [[0.05, 0.4], [0.4, 0.05]])
+def test_a_ramp_holds_both_ways(wholesale):
+    prices = _solve(
+        _problem([[1.0, 1.0]], wholesale, default=0.30, levies=0.05), elasticity=-0.5, ramp_eur_per_kwh=0.02
+    )
+    assert np.abs(np.diff(prices.buy_eur_per_kwh)) == pytest.approx([0.02], abs=1e-6)
 
 
 def test_a_step_without_demand_keeps_the_default_price():
@@ -172,17 +182,32 @@ def test_a_ramp_that_cannot_be_kept_is_found_by_the_solver():
     assert prices.solver == "CLARABEL"
 
 
-def test_many_homes_give_the_same_prices_as_all_promises_at_once(monkeypatch):
-    # 150 homes in five kinds over 8 steps: 64 rows in the program, the others added when broken.
-    rng = np.random.default_rng(4)
-    kinds = rng.gamma(2.0, 1.0, (5, 8))
-    demand = kinds[rng.integers(0, 5, 150)] * rng.uniform(0.9, 1.1, (150, 8))
-    problem = _problem(demand, wholesale=rng.uniform(0.02, 0.3, 8), default=0.3, levies=0.05)
-    some = _solve(problem, elasticity=-1.5)
-    monkeypatch.setattr("vpp_sim.pricing.retail._MIN_ROWS", 150)
-    every = _solve(problem, elasticity=-1.5)
+def _unlike_homes(seed):
+    """Return 600 homes over 6 steps: 24 promises stand in the program, the others are added when broken."""
+    rng = np.random.default_rng(seed)
+    demand = rng.gamma(2.0, 1.0, (600, 6)) * rng.uniform(0.2, 5.0, (600, 1))
+    return _problem(demand, wholesale=rng.uniform(0.0, 0.5, 6), default=rng.uniform(0.2, 0.4, 6), levies=0.05)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_many_homes_give_the_same_prices_as_all_promises_at_once(monkeypatch, seed):
+    # Forgetting the promises that bind while adding the broken ones goes round in circles here.
+    problem = _unlike_homes(seed)
+    monkeypatch.setattr("vpp_sim.pricing.retail._MIN_ROWS", 1)
+    some = _solve(problem, elasticity=-2.0)
+    monkeypatch.setattr("vpp_sim.pricing.retail._MIN_ROWS", 600)
+    every = _solve(problem, elasticity=-2.0)
     assert some.status == every.status == "optimal"
     assert some.buy_eur_per_kwh == pytest.approx(every.buy_eur_per_kwh, abs=1e-5)
+
+
+def test_promises_that_do_not_settle_fall_back(monkeypatch):
+    problem = _unlike_homes(0)
+    monkeypatch.setattr("vpp_sim.pricing.retail._MIN_ROWS", 1)
+    monkeypatch.setattr("vpp_sim.pricing.retail.ElasticQp.max_rounds", 1)
+    prices = _solve(problem, elasticity=-2.0)
+    assert (prices.fallback, prices.reason) == (True, "promises are still broken after 1 rounds")
+    assert (prices.buy_eur_per_kwh == problem.default_eur_per_kwh).all()
 
 
 def test_flat_is_the_default_where_the_default_is_flat():
