@@ -14,11 +14,11 @@ def test_days_are_ranked_by_home_over_the_whole_event():
 
 
 def test_of_equal_days_the_more_recent_counts():
-    # Sixty days, every other one of mean 2 with hours of its own, the rest idle: of the equal ones the first four count.
+    # Sixty days, every other one of mean 2 with hours of its own, the rest idle: of the equal ones the first count.
     shift = np.arange(60.0)[:, None, None] / 64
     load_kw = np.concatenate([2.0 + shift, 2.0 - shift], axis=2)
     load_kw[1::2] = 0.0
-    assert high_of(load_kw, count=4, window_days=60).tolist() == [[2 + 3 / 64, 2 - 3 / 64]]
+    assert high_of(load_kw, count=6, window_days=60).tolist() == [[2 + 5 / 64, 2 - 5 / 64]]
 
 
 def test_older_days_do_not_count():
