@@ -26,7 +26,7 @@ def overview(run: RunData) -> Figure:
     ours, theirs = condensed(run.vpp.timeseries), condensed(run.counterfactual.timeseries)
     figure, (top, bottom) = style.axes(2, height_in=5.2, height_ratios=[3, 2])
     _stack(top, ours)
-    top.set_title("Load and supply, all homes" + period_word(run.vpp.timeseries["time"]))
+    top.set_title("Load and supply" + period_word(run.vpp.timeseries["time"]))
     top.set_ylabel("mean power [kW]")
     style.legend_above(top)
     time = ours["time"]
@@ -65,7 +65,7 @@ def storage(run: RunData) -> Figure:
     soc.axhline(capacity, color=style.GREY, linewidth=0.6, linestyle=":")
     style.label_line(soc, time.iloc[0], capacity, f"capacity {capacity:.0f} kWh", style.GREY, above=False)
     soc.set_ylim(0, max(capacity, 1e-9) * 1.05)
-    soc.set_title("Energy in all batteries at the end of the step" + period_word(run.vpp.timeseries["time"]))
+    soc.set_title("Energy in all batteries" + period_word(run.vpp.timeseries["time"]))
     soc.set_ylabel("energy [kWh]")
     style.legend_above(soc)
     fill(power, time, 0, ours["discharge_kw"], color=_C["orange"], label="discharging")

@@ -149,7 +149,11 @@ def local_time(axis: Any, times: pd.Series) -> None:
         locator = _dates.AutoDateLocator(tz=zone)
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(_dates.ConciseDateFormatter(locator, tz=zone))
-    axis.set_xlabel(f"local time ({zone})")
+    first, last = times.iloc[0], times.iloc[-1]
+    day = (
+        f" on {first:%-d %B %Y}" if first.date() == last.date() else f", {first:%Y}" if first.year == last.year else ""
+    )
+    axis.set_xlabel(f"local time{day} ({zone})")
 
 
 def legend_above(axis: Any, columns: int = 6) -> None:

@@ -14,7 +14,7 @@ from vpp_sim.errors import UnknownNameError, UserError
 from vpp_sim.figures import style
 from vpp_sim.figures.gallery import CAPTIONS, FIGURES, plot
 from vpp_sim.figures.money import flows_eur
-from vpp_sim.figures.series import by_hour, condensed, period_word
+from vpp_sim.figures.series import by_hour, condensed, line, period_word
 from vpp_sim.runs.frames import RunData, empty_frame
 
 
@@ -58,6 +58,21 @@ def test_figure_has_titles_and_units(name: str, run: RunData) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
+def test_legends_and_titles_do_not_overlap(name: str, run: RunData) -> None:
+    figure = FIGURES[name](run)
+    figure.canvas.draw()
+    _assert_clear(figure)
+
+
+def _assert_clear(figure) -> None:
+    for axis in figure.axes:
+        if axis.get_legend() is not None:
+            title, legend = axis._left_title.get_window_extent(), axis.get_legend().get_window_extent()
+            assert title.x1 < legend.x0 or title.y0 > legend.y1, axis._left_title.get_text()
+            assert legend.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("name", FIGURES)
 def test_figure_of_a_bare_run(name: str, run: RunData) -> None:
     bare = _bare(run)
     FIGURES[name](bare).canvas.draw()
@@ -76,11 +91,12 @@ def test_what_is_missing_is_said(name: str, text: str, run: RunData) -> None:
     assert text in _texts(FIGURES[name](_bare(run)))
 
 
-@pytest.mark.parametrize("name", ["overview", "bills", "grid", "trades"])
+@pytest.mark.parametrize("name", ["overview", "bills", "grid", "trades", "storage", "forecast"])
 def test_long_run_of_many_homes(name: str, long_run: RunData) -> None:
     figure = FIGURES[name](long_run)
     figure.canvas.draw()
-    assert (", daily means" in _texts(figure)) == (name == "overview")
+    assert (", daily means" in _texts(figure)) == (name in ("overview", "storage", "forecast"))
+    _assert_clear(figure)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +157,18 @@ def test_local_time_on_the_axis(run: RunData) -> None:
     axis = FIGURES["overview"](run).axes[-1]
     axis.figure.canvas.draw()
     assert axis.get_xticklabels()[0].get_text() == "Mon 3 Jul"
-    assert axis.get_xlabel() == f"local time ({ZONE})"
+    assert axis.get_xlabel() == f"local time, 2017 ({ZONE})"
+
+
+def test_dates_are_local_where_clocks_change() -> None:
+    times = pd.Series(pd.date_range("2017-03-24", periods=4 * 24 - 1, freq="h", tz="Europe/Amsterdam"))
+    figure, (axis,) = style.axes()
+    line(axis, times, np.arange(len(times)))
+    style.local_time(axis, times)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert labels == ["Fri 24 Mar", "Sat 25 Mar", "Sun 26 Mar", "Mon 27 Mar", "Tue 28 Mar"]
+    assert axis.get_lines()[0].get_xdata()[-1] == pd.Timestamp("2017-03-28", tz="Europe/Amsterdam")
 
 
 def test_long_series_become_daily_means_with_extremes_kept() -> None:
