@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPTIONS"]
 
+_HALF_CENT_EUR = 0.005
+
 
 def _overview(run: RunData) -> str:
     ours, theirs = (m.feeder_peak_kw(tables, run.bills) for tables in (run.vpp, run.counterfactual))
@@ -38,10 +40,12 @@ def _bills(run: RunData) -> str:
     saving = run.bills["saving_eur"].to_numpy()
     best, worst = int(saving.argmax()), int(saving.argmin())
     names = home_labels(run.bills["home"].astype(str).tolist())
-    return (
-        f"Each line leads from a home's bill without the VPP to its bill with it: {names[best]} does best "
-        f"({saving[best]:+.2f} EUR saved), {names[worst]} worst ({saving[worst]:+.2f} EUR)."
-    )
+    top, bottom = (f"{names[home]} ({saving[home]:+.2f} EUR)" for home in (best, worst))
+    if saving[best] < _HALF_CENT_EUR:
+        return "No home saves." if saving[worst] > -_HALF_CENT_EUR else f"No home saves; worst off is {bottom}."
+    if saving[worst] > _HALF_CENT_EUR:
+        return f"Every home saves, most of all {top}, least {bottom}."
+    return f"{top} saves most; {bottom} does worst."
 
 
 def _prices(run: RunData) -> str:

@@ -14,6 +14,7 @@ from vpp_sim.runs.tables import ACCOUNTS, ITEMS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from vpp_sim.arrays import FloatArray
     from vpp_sim.runs.frames import RunData, RunTables
 
 __all__ = ["bills", "money"]
@@ -32,39 +33,46 @@ _ACCOUNT_LABELS = {"homes": "homes", "vpp": "VPP", "grid_operator": "grid operat
 
 @style.styled
 def bills(run: RunData) -> Figure:
-    """Draw every home's bill beside its bill without the VPP and its default bill."""
+    """Draw every home's bill beside its default bill and its bill without the VPP, and what it saved."""
     frame = run.bills.sort_values("saving_eur", kind="stable").reset_index(drop=True)
     labelled = len(frame) <= _LABELLED_HOMES
-    figure, (axis,) = style.axes(height_in=1.3 + 0.22 * len(frame) if labelled else 6.0)
+    height_in = 1.3 + 0.22 * len(frame) if labelled else 6.0
+    figure, (level, saving) = style.axes(1, 2, height_in=height_in, share_x=False, width_ratios=[3, 2])
     rows = np.arange(len(frame))
-    gains = (frame["saving_eur"] >= 0).to_numpy()
-    colours = np.where(gains, _C["blue"], _C["orange"]).tolist()
-    axis.hlines(rows, frame["counterfactual_total_eur"], frame["total_eur"], color=colours, linewidth=1.6, alpha=0.6)
-    axis.scatter(frame["counterfactual_total_eur"], rows, s=26, facecolor="white", edgecolor=style.GREY, zorder=3,
-                 label="without VPP")  # fmt: skip
-    axis.scatter(frame["default_bill_eur"], rows, marker="|", s=70, color=_C["black"], zorder=3, label="default bill")
-    for gained, label in ((True, "with VPP, saves"), (False, "with VPP, pays more")):
-        chosen = gains == gained
-        if chosen.any():
-            axis.scatter(frame["total_eur"][chosen], rows[chosen], s=26, zorder=4,
-                         color=_C["blue"] if gained else _C["orange"], label=label)  # fmt: skip
-    axis.set_yticks(rows if labelled else [], home_labels(frame["home"].astype(str).tolist()) if labelled else [])
-    if labelled:
-        for row, saving in enumerate(frame["saving_eur"]):
-            axis.annotate(f"{saving:+.2f}", (1.0, row), xycoords=("axes fraction", "data"), ha="right", va="center",
-                          fontsize=7.5, fontweight="bold", color=colours[row])  # fmt: skip
-        axis.annotate("saved [EUR]", (1.0, len(frame) - 0.45), xycoords=("axes fraction", "data"), ha="right",
-                      va="center", fontsize=7.5, color=style.GREY)  # fmt: skip
-        low, high = axis.get_xlim()
-        axis.set_xlim(low, high + 0.1 * (high - low))
-    axis.set_ylim(-0.7, len(frame) - 0.1)
-    axis.axvline(0, color=style.GREY, linewidth=0.6)
-    axis.set_title("Bills of the homes")
-    axis.set_xlabel("bill for the whole run [EUR]; negative is earned")
+    labels = home_labels(frame["home"].astype(str).tolist())
+    _draw_levels(level, frame, rows)
+    _draw_savings(saving, frame["saving_eur"].to_numpy(), rows, labelled=labelled)
+    for axis in (level, saving):
+        axis.set_ylim(-0.7, len(frame) - 0.3)
+        axis.set_yticks(rows if labelled and axis is level else [], labels if labelled and axis is level else [])
+        axis.axvline(0, color=style.GREY, linewidth=0.6)
     if not labelled:
-        axis.set_ylabel(f"{len(frame)} homes, by saving")
-    style.legend_above(axis)
+        level.set_ylabel(f"{len(frame)} homes, by saving")
     return figure
+
+
+def _draw_levels(axis: Any, frame: pd.DataFrame, rows: Any) -> None:
+    axis.hlines(rows, frame["counterfactual_total_eur"], frame["total_eur"], color=style.GREY, linewidth=1.0)
+    axis.scatter(frame["counterfactual_total_eur"], rows, s=30, facecolor="white", edgecolor=style.GREY, zorder=3,
+                 label="without VPP")  # fmt: skip
+    axis.scatter(frame["default_bill_eur"], rows, marker="|", s=80, color=_C["black"], zorder=4, label="default bill")
+    axis.scatter(frame["total_eur"], rows, s=14, color=_C["blue"], zorder=5, label="with VPP")
+    axis.set_title("Bills")
+    axis.set_xlabel("bill for the whole run [EUR]; negative is earned")
+    style.legend_above(axis)
+
+
+def _draw_savings(axis: Any, saved_eur: FloatArray, rows: Any, *, labelled: bool) -> None:
+    colours = np.where(saved_eur >= 0, _C["blue"], _C["orange"]).tolist()
+    axis.barh(rows, saved_eur, height=0.6, color=colours, linewidth=0)
+    reach = max(float(np.abs(saved_eur).max()), 0.01)
+    for row, saved in zip(rows, saved_eur if labelled else [], strict=labelled):
+        axis.annotate(f"{saved:+.2f}", (saved, row), xytext=(3 if saved >= 0 else -3, 0), textcoords="offset points",
+                      ha="left" if saved >= 0 else "right", va="center", fontsize=7.5, color=colours[row])  # fmt: skip
+    room = 1.3 if labelled else 1.05
+    axis.set_xlim(min(0.0, saved_eur.min() * room - 0.1 * reach), max(0.0, saved_eur.max() * room + 0.1 * reach))
+    axis.set_title("Saved with the VPP")
+    axis.set_xlabel("bill without less bill with [EUR]")
 
 
 def flows_eur(tables: RunTables) -> pd.DataFrame:

@@ -146,13 +146,13 @@ KPIS: tuple[Kpi, ...] = (
     Kpi(
         "self_consumption", "Self-consumption", "1", "higher", "Energy",
         "Sum of min(load, PV less curtailment + battery) over sum of PV available, all homes together, after Luthander "
-        "et al. 2015; charging from the grid counts against it.",
+        "et al. 2015; charging from the grid counts against it, energy in the batteries at the start for it.",
         m.self_consumption,
     ),
     Kpi(
         "self_sufficiency", "Self-sufficiency", "1", "higher", "Energy",
         "Sum of min(load, PV less curtailment + battery) over sum of load, all homes together, after Luthander et al. "
-        "2015; charging from the grid counts against it.",
+        "2015; charging from the grid counts against it, energy in the batteries at the start for it.",
         m.self_sufficiency,
     ),
     Kpi(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.run_tables import SCENARIO, run_data, write_run
 from vpp_sim.figures import report
-from vpp_sim.figures.gallery import FIGURES
+from vpp_sim.figures.gallery import CAPTIONS, FIGURES
 from vpp_sim.figures.headline import headline
 from vpp_sim.figures.report import write_report
 from vpp_sim.runs.folder import RunFolder
@@ -86,6 +86,19 @@ def test_headline_says_who_paid_and_who_gained(run) -> None:
     assert sentences[2] == (
         "1 homes gained and 1 lost, from +2.00 EUR (home 1) to -1.25 EUR (home 3). 1 paid more than their default bill."
     )
+
+
+@pytest.mark.parametrize(
+    ("saved", "sentence"),
+    [
+        ([2.0, 0.5, -1.25], "home 1 (+2.00 EUR) saves most; home 3 (-1.25 EUR) does worst."),
+        ([2.0, 0.5, 0.25], "Every home saves, most of all home 1 (+2.00 EUR), least home 3 (+0.25 EUR)."),
+        ([-2.0, 0.0, -1.0], "No home saves; worst off is home 1 (-2.00 EUR)."),
+        ([0.001, 0.0, -0.001], "No home saves."),
+    ],
+)
+def test_caption_of_the_bills(run, saved: list[float], sentence: str) -> None:
+    assert CAPTIONS["bills"](replace(run, bills=run.bills.assign(saving_eur=saved))) == sentence
 
 
 def test_headline_says_whether_the_grid_held(run) -> None:
