@@ -84,11 +84,12 @@ def test_a_batch_is_confirmed_only_after_its_depth(client):
 
 def test_batches_overlap_and_are_confirmed_in_order(client):
     for period in range(3):
-        client.submit_batch(period, EVERYONE, integers(1, 0, -1), STILL)
+        client.submit_batch(period, EVERYONE, integers(1, 0, -1), integers(-period, period, 0))
         mine(client)
     assert client.unconfirmed == (1, 2)
     mine(client, 2)
     assert [batch.period for batch in client.confirmed()] == [0, 1, 2]
+    assert client.traded_wh().tolist() == [-3, 3, 0]
 
 
 def test_without_confirmations_a_batch_is_settled_when_mined():
