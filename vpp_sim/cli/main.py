@@ -12,6 +12,7 @@ from vpp_sim import __version__
 from vpp_sim.cli.plotting import plot
 from vpp_sim.cli.runs import runs_app
 from vpp_sim.cli.scenarios import run, schema, validate
+from vpp_sim.cli.serving import serve
 from vpp_sim.cli.sweeping import sweep
 from vpp_sim.cli.train import train_app
 from vpp_sim.errors import UserError, VppSimError
@@ -31,6 +32,7 @@ app.add_typer(train_app)
 app.command()(sweep)
 app.add_typer(runs_app)
 app.command()(plot)
+app.command()(serve)
 
 
 def _print_version(wanted: bool) -> None:
