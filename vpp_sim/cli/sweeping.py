@@ -68,10 +68,14 @@ def _print_summary(result: SweepResult) -> None:
     for kpi in (name for name in _SHOWN_KPIS if name in result.kpis):
         frame = result.summary(kpi)
         rows = [
-            (*map(str, row[: len(result.keys)]), str(row[-3]), f"{row[-2]:.2f}", f"{row[-1]:.2f}")
+            (*map(str, row[: len(result.keys)]), str(row[-3]), _amount(row[-2]), _amount(row[-1]))
             for row in frame.itertuples(index=False)
         ]
         typer.echo(kpi)
         print_table((*result.keys, "runs", "mean", "+/- (95 %)"), rows[:_MOST_ROWS], text_columns=result.keys)
         if len(rows) > _MOST_ROWS:
             typer.echo(f"... and {len(rows) - _MOST_ROWS} more in summary.csv")
+
+
+def _amount(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # no negative zero
