@@ -120,6 +120,7 @@ CONTROLLERS: Registry[Any] = Registry(
 RETAIL_PRICERS: Registry[Any] = Registry(
     "retail pricer",
     {
+        "default": "vpp_sim.pricing.retail:DefaultTariff",
         "flat": "vpp_sim.pricing.retail:Flat",
         "elastic_qp": "vpp_sim.pricing.retail:ElasticQp",
     },

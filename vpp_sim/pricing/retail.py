@@ -12,7 +12,7 @@ from vpp_sim.arrays import FloatArray, IntArray, require_shape
 from vpp_sim.errors import PhysicsError
 from vpp_sim.pricing.protocol import RetailOptions, RetailPrices, RetailProblem
 
-__all__ = ["ElasticQp", "Flat", "elastic_demand_kwh", "expected_profit_eur"]
+__all__ = ["DefaultTariff", "ElasticQp", "Flat", "elastic_demand_kwh", "expected_profit_eur"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -153,6 +153,15 @@ class _Sized:
 
     def _check(self, problem: RetailProblem) -> None:
         require_shape("demand_kwh", problem.demand_kwh, (self.homes, self.horizon_steps))
+
+
+class DefaultTariff(_Sized):
+    """The default tariff as it is: what a retailer without a pricing engine charges."""
+
+    def price(self, problem: RetailProblem) -> RetailPrices:
+        """Return the default price of each step."""
+        self._check(problem)
+        return RetailPrices(problem.default_eur_per_kwh.copy(), status="rule")
 
 
 class Flat(_Sized):

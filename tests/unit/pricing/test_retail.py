@@ -7,7 +7,7 @@ import pytest
 
 from vpp_sim.errors import PhysicsError
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
-from vpp_sim.pricing.retail import ElasticQp, Flat, elastic_demand_kwh, expected_profit_eur
+from vpp_sim.pricing.retail import DefaultTariff, ElasticQp, Flat, elastic_demand_kwh, expected_profit_eur
 
 
 def _problem(demand, wholesale, default, levies=0.0, feed_in=0.0):
@@ -208,6 +208,14 @@ def test_promises_that_do_not_settle_fall_back(monkeypatch):
     prices = _solve(problem, elasticity=-2.0)
     assert (prices.fallback, prices.reason) == (True, "promises are still broken after 1 rounds")
     assert (prices.buy_eur_per_kwh == problem.default_eur_per_kwh).all()
+
+
+def test_the_default_tariff_is_left_as_it_is():
+    default = np.array([0.2, 0.5, 0.3])
+    problem = RetailProblem(np.ones((1, 3)), np.array([0.1, -0.1, 0.4]), default, 0.1, np.zeros(3))
+    prices = DefaultTariff(homes=1, horizon_steps=3).price(problem)
+    assert prices.buy_eur_per_kwh.tolist() == [0.2, 0.5, 0.3]
+    assert (prices.status, prices.fallback) == ("rule", False)
 
 
 def test_flat_is_the_default_where_the_default_is_flat():

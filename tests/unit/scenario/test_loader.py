@@ -246,7 +246,7 @@ def test_the_counterfactual_trades_nothing_and_is_itself_a_scenario(tmp_path: Pa
         scenario.clock, scenario.prosumers, scenario.tariff, scenario.seed,
     )  # fmt: skip
     assert (without.ess.kind, without.market.local.kind, without.demand_response.kind) == ("idle", "none", "none")
-    assert (without.pricing.retail.kind, without.pricing.wholesale.kind, without.chain) == ("flat", "median", None)
+    assert (without.pricing.retail.kind, without.pricing.wholesale.kind, without.chain) == ("default", "median", None)
     assert {without.forecasting.demand.kind, without.forecasting.solar.kind} == {"persistence"}
     assert without.without_vpp() == without
     assert load_scenario(write(tmp_path, dump_scenario(without), "without.yaml")) == without
