@@ -44,9 +44,7 @@ def noisy(seed: int) -> SeriesTable:
 
 
 def learn(kind: str, table: SeriesTable, seed: int = 1, **settings: float) -> FitResult:
-    chosen = FitSettings(
-        **{"epochs": 5, "windows": 768, "batch": 32, "learning_rate": 1e-2, "average": 0.9} | settings
-    )
+    chosen = FitSettings(**{"epochs": 5, "windows": 768, "batch": 32, "learning_rate": 1e-2, "average": 0.9} | settings)
     config = NetworkConfig(core=kind, **TINY)
     return fit(KINDS[kind][0], config, table, train=TRAIN, validation=VALIDATION, seed=seed, settings=chosen)
 

@@ -10,7 +10,8 @@ same protocol, so that a scenario changes one name and a test covers them all.
 - ``lstm``, ``transformer`` - the two cores, and nothing else.
 - ``windows``, ``fitting`` - splits by time, windows inside a split, early stopping on the validation split.
 - ``metrics``, ``evaluation`` - measures with their formulas, and their tables over a split.
-- ``weights`` - model cards, and weights that are refused when they differ from their card.
+- ``weights``, ``neural`` - model cards, weights that must match theirs, and forecasters made of them.
+- ``summary`` - tables of cards, for pages.
 
 Two things were turned down. *Observed weather of the future* as an input: the data holds no weather forecast with an
 issue time, and feeding what was later observed would be a leak: the models see past weather only. *One model for each
@@ -28,7 +29,9 @@ __all__ = [
     "lstm",
     "metrics",
     "network",
+    "neural",
     "protocol",
+    "summary",
     "transformer",
     "weights",
     "windows",

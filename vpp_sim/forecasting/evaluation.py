@@ -112,9 +112,11 @@ def compare(
 
 
 def _ratios(own: Scores, scores: Mapping[str, Scores]) -> dict[str, float]:
-    baselines = [name for name in ("persistence", "seasonal_naive", "persistence_ensemble") if name in scores]
+    """Return ratios to the baselines; a baseline without error has no ratio."""
     return {
         f"{measure}_ratio_to_{name}": round(own[measure] / scores[name][measure], 4)
-        for name in baselines
+        for name in ("persistence", "seasonal_naive", "persistence_ensemble")
+        if name in scores
         for measure in ("mase", "wql")
+        if scores[name][measure] > 0.0
     }

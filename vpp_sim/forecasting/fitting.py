@@ -64,18 +64,21 @@ class FitSettings:
         Steps between the origins of validation windows.
     """
 
-    epochs: int = 12
-    windows: int = 24_000
+    epochs: int = 6
+    windows: int = 12_000
     batch: int = 256
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    patience: int = 4
+    patience: int = 2
     group_share: float = 0.2
     average: float = 0.99
     validation_stride: int = 5
 
 
-SETTINGS: dict[str, FitSettings] = {"load": FitSettings(), "pv": FitSettings()}
+SETTINGS: dict[str, FitSettings] = {
+    "load": FitSettings(epochs=7, windows=16_000, group_share=0.4),
+    "pv": FitSettings(epochs=6, windows=12_000),
+}
 """Settings of each target, chosen on the validation split."""
 
 

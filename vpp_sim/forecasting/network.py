@@ -79,7 +79,7 @@ class NetworkConfig:
     width: int = 64
     layers: int = 2
     heads: int = 4
-    dropout: float = 0.1
+    dropout: float = 0.3
     levels: tuple[float, ...] = DEFAULT_LEVELS
 
     def __post_init__(self) -> None:

@@ -58,6 +58,8 @@ class ModelCard:
         Split, then group (``homes``: mean over homes; ``portfolio``: their sum), then model, then measure.
     training_s : float
         Wall time of the fitting [s].
+    training_cpu_s : float
+        Processor time of the fitting, on one thread [s].
     versions : mapping of str to str
         Of the libraries that made it.
     parameters : int
@@ -82,6 +84,7 @@ class ModelCard:
     validation_losses: list[float]
     metrics: Mapping[str, Any]
     training_s: float
+    training_cpu_s: float
     versions: Mapping[str, str]
     parameters: int
     weights_sha256: str
