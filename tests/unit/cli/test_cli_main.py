@@ -9,9 +9,10 @@ from vpp_sim.cli.main import app
 from vpp_sim.cli.wall_clock import utc_now
 from vpp_sim.errors import ConservationError, DataError, ScenarioError, ScenarioProblem, UserError
 
-
 COMMANDS = {
-    "run", "validate", "schema", "sweep", "plot", "serve", "runs", "list", "show", "compare", "train", "forecaster", "ess",
+    "run", "validate", "schema", "sweep", "plot", "serve",
+    "runs", "list", "show", "compare",
+    "train", "forecaster", "ess",
 }  # fmt: skip
 
 
