@@ -6,4 +6,17 @@ one HTML file without external resources. Turned down: interactive plots (megaby
 no print). It follows that a figure can be tested by what it draws, and is the same bytes on every run.
 """
 
-__all__ = ["gallery", "report", "style"]
+__all__ = [
+    "captions",
+    "energy",
+    "gallery",
+    "grid",
+    "headline",
+    "heat_map",
+    "money",
+    "report",
+    "series",
+    "settlement",
+    "style",
+    "trading",
+]
