@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 
 from vpp_sim.data.coverage import require_coverage
 from vpp_sim.errors import ScenarioError, ScenarioProblem
@@ -36,7 +37,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/yaml": {"sch
 def scenario_routes() -> APIRouter:
     """Return the addresses of scenarios."""
     routes = APIRouter(prefix="/api", tags=["scenarios"])
-    one_at_a_time = CapacityLimiter(1)  # deeply nested text takes seconds; it may not hold up everything else
+    one_at_a_time = asyncio.Lock()  # deeply nested text takes seconds; it may not hold up everything else
 
     @routes.get("/schema")
     def show_schema() -> dict[str, Any]:
@@ -46,7 +47,9 @@ def scenario_routes() -> APIRouter:
     @routes.post("/validate", openapi_extra=_BODY)
     async def validate(request: Request) -> Validation:
         """Check a scenario, sent as YAML, also against the data that it names; it may not extend another file."""
-        return await to_thread.run_sync(validate_text, await _body(request), limiter=one_at_a_time)
+        text = await _body(request)
+        async with one_at_a_time:
+            return await run_in_threadpool(validate_text, text)
 
     return routes
 
