@@ -61,7 +61,12 @@ class Settler:
         self._submitted_s: dict[int, int] = {}
         self._calldata_bytes: dict[int, int] = {}
         self._wake: simpy.Event | None = None
-        self.counts = {"batches submitted": 0, "batches confirmed": 0, "blocks mined": 0}
+        self.counts = {
+            "batches submitted": 0,
+            "batches confirmed": 0,
+            "blocks mined": 0,
+            "settlement periods in which nothing moved": 0,
+        }
 
     def submit(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Submit a batch as each period ends; the last period may be shorter."""
@@ -108,7 +113,10 @@ class Settler:
         amount = settlement.balance_micro_eur - self._balance
         traded_wh = settlement.traded_wh - self._traded_wh
         members = np.flatnonzero((amount != 0) | (traded_wh != 0))
-        period = self.counts["batches submitted"]
+        period = -(-now_s // self._every_s) - 1
+        if not members.size:
+            self.counts["settlement periods in which nothing moved"] += 1
+            return
         batch = self._client.submit_batch(period, members, amount[members], traded_wh[members])
         self._submitted_s[period], self._calldata_bytes[period] = now_s, batch.calldata_bytes
         self._balance, self._traded_wh = settlement.balance_micro_eur, settlement.traded_wh

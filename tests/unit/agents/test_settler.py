@@ -38,3 +38,26 @@ def test_what_moved_on_chain_is_what_the_ledger_booked(tmp_path: Path) -> None:
     chain = pd.read_parquet(tmp_path / "chain.parquet")
     assert chain["moved_micro_eur"].tolist() == [ledger[ledger > 0].sum()]
     assert (chain["gas_used"] > 21_000).all()
+
+
+def test_a_period_in_which_nothing_moved_has_no_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first two hours the ledger is made to book nothing: the first batch is that of period 2."""
+    from vpp_sim.agents.ledger import Ledger
+
+    sound = Ledger._settle
+
+    def idle_at_first(self: Ledger, step: int) -> None:
+        sound(self, step)
+        if step < 2:
+            settlement = self._world.settlement.read()
+            for entry in settlement.entries_micro_eur.values():
+                entry.setflags(write=True)
+                entry[:] = 0
+            for running in (settlement.balance_micro_eur, settlement.traded_wh):
+                running.setflags(write=True)
+                running[:] = 0
+
+    monkeypatch.setattr(Ledger, "_settle", idle_at_first)
+    outcome = simulate_in(tmp_path, light_scenario(chain={"every": "1h"}))
+    assert outcome.counts["settlement periods in which nothing moved"] == 2
+    assert pd.read_parquet(tmp_path / "chain.parquet")["period"].tolist() == list(range(2, 24))
