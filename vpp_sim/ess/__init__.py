@@ -11,7 +11,8 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
 - ``environment``, ``vector_environment`` - one battery for Gymnasium, many in one array for stable-baselines3.
 - ``dynamic_programming``, ``learning`` - labels by backward induction, and how a policy is made from them.
-- ``policy`` - a trained network as matrix products, DQN and PPO alike.
+- ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
+- ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
 Three things were turned down. *Continuous actions*: exploration sticks at the bounds of the state of charge, and the
@@ -26,16 +27,19 @@ Importing this package loads no solver and no network library; the modules do wh
 
 __all__ = [
     "actions",
+    "curriculum",
     "dynamic_programming",
     "environment",
     "episodes",
     "evaluation",
     "features",
     "learning",
+    "network",
     "perfect_foresight",
     "policy",
     "protocol",
     "rules",
     "tariffs",
     "vector_environment",
+    "weights",
 ]

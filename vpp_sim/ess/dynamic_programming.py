@@ -16,9 +16,9 @@ from vpp_sim.ess.actions import ACTION_COUNT
 from vpp_sim.ess.episodes import Cases, step_cases, stored_value_eur, subset
 from vpp_sim.ess.features import Float32Array
 
-__all__ = ["GRID_POINTS", "action_values", "state_values"]
+__all__ = ["GRID_POINTS", "action_values", "state_values", "worth_eur"]
 
-GRID_POINTS = 33
+GRID_POINTS = 25
 """States of charge from lowest to highest."""
 
 
@@ -34,7 +34,7 @@ def state_values(cases: Cases, *, discount: float) -> Float32Array:
 
     Returns
     -------
-    ndarray of float32, shape (m, T + 1, 33)
+    ndarray of float32, shape (m, T + 1, 25)
         Worth [EUR]; zero before the first step that can be acted on.
     """
     m, steps = len(cases.fleet), cases.hour.shape[0]
@@ -62,7 +62,7 @@ def action_values(
     ----------
     cases : Cases
         The series.
-    values : ndarray of float32, shape (m, T + 1, 33)
+    values : ndarray of float32, shape (m, T + 1, 25)
         What :func:`state_values` gave for them.
     case, step : ndarray of int, shape (n,)
         Which case, which step.
@@ -74,6 +74,18 @@ def action_values(
     rows, soc, action = _spread(case, soc_kwh)
     at = np.repeat(step, ACTION_COUNT)
     return _action_worth(cases, values, subset(cases.fleet, rows), rows, at, soc, action, discount)
+
+
+def worth_eur(
+    values: Float32Array, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray
+) -> FloatArray:
+    """Return what given states are worth, interpolated from :func:`state_values`, shape (n,) [EUR]."""
+    usable_kwh = np.maximum(fleet.max_kwh - fleet.min_kwh, 1e-9)
+    position = (soc_kwh - fleet.min_kwh) / usable_kwh * (GRID_POINTS - 1)
+    below = np.minimum(position.astype(np.int64), GRID_POINTS - 2)
+    low, high = values[case, step, below], values[case, step, below + 1]
+    worth: FloatArray = low + (position - below) * (high - low)
+    return worth
 
 
 def _spread(case: IntArray, soc_kwh: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
@@ -92,10 +104,5 @@ def _action_worth(
     discount: float,
 ) -> FloatArray:
     end_kwh, saving = step_cases(cases, fleet, case, step, soc_kwh, action)
-    usable_kwh = np.maximum(fleet.max_kwh - fleet.min_kwh, 1e-9)
-    position = (end_kwh - fleet.min_kwh) / usable_kwh * (GRID_POINTS - 1)
-    below = np.minimum(position.astype(np.int64), GRID_POINTS - 2)
-    share = position - below
-    low, high = values[case, step + 1, below], values[case, step + 1, below + 1]
-    worth: FloatArray = saving + discount * (low + share * (high - low))
+    worth: FloatArray = saving + discount * worth_eur(values, fleet, case, step + 1, end_kwh)
     return worth.reshape(-1, ACTION_COUNT)

@@ -7,6 +7,7 @@ is still stored (:func:`vpp_sim.ess.episodes.stored_value_eur`), so emptying the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import gymnasium
@@ -17,10 +18,11 @@ from vpp_sim.arrays import BoolArray, FloatArray, IntArray
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.actions import ACTION_COUNT
+from vpp_sim.ess.dynamic_programming import worth_eur
 from vpp_sim.ess.episodes import Cases, step_cases, stored_value_eur, subset, window_features
 from vpp_sim.ess.features import FEATURE_BOUND, FEATURE_COUNT, Float32Array
 
-__all__ = ["ENVIRONMENT_ID", "Lanes", "StorageEnv", "action_space", "observation_space", "two_price_home"]
+__all__ = ["ENVIRONMENT_ID", "Lanes", "Potential", "StorageEnv", "action_space", "observation_space", "two_price_home"]
 
 ENVIRONMENT_ID = "vpp_sim/ESS-v0"
 
@@ -37,6 +39,31 @@ def action_space() -> spaces.Discrete:
     return spaces.Discrete(ACTION_COUNT)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Potential:
+    r"""What states are worth in hindsight, to shape rewards with: :math:`r + \gamma V(s') - V(s)`.
+
+    The best policy stays the best [1]_, also where the potential depends on time [2]_; what is left of the reward is
+    the regret of the action, free of the noise of what no action could change. It replaces the worth of what is stored
+    at the end.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (m, T + 1, 25)
+        From :func:`vpp_sim.ess.dynamic_programming.state_values` [EUR].
+    discount : float
+        The learner's :math:`\gamma`.
+
+    References
+    ----------
+    .. [1] A. Y. Ng, D. Harada, S. Russell, "Policy invariance under reward transformations", ICML 1999.
+    .. [2] S. Devlin, D. Kudenko, "Dynamic potential-based reward shaping", AAMAS 2012.
+    """
+
+    values: Float32Array
+    discount: float
+
+
 class Lanes:
     """n batteries, each in an episode of its own.
 
@@ -50,6 +77,8 @@ class Lanes:
         Length of an episode.
     normalised : bool
         Whether rewards are divided by what a full battery is worth in the case, so that cases weigh alike.
+    potential : Potential, optional
+        Shapes the rewards.
 
     Raises
     ------
@@ -57,8 +86,10 @@ class Lanes:
         If the series are too short for an episode.
     """
 
-    def __init__(self, cases: Cases, n: int, *, episode_steps: int, normalised: bool) -> None:
-        self.cases, self.n, self.episode_steps = cases, n, episode_steps
+    def __init__(
+        self, cases: Cases, n: int, *, episode_steps: int, normalised: bool, potential: Potential | None = None
+    ) -> None:
+        self.cases, self.n, self.episode_steps, self.potential = cases, n, episode_steps, potential
         self._starts = cases.last_step - cases.first_step - episode_steps + 1
         if self._starts < 1:
             raise PhysicsError(f"series of {cases.hour.shape[0]} steps are too short for episodes of {episode_steps}")
@@ -90,12 +121,20 @@ class Lanes:
 
     def advance(self, action: IntArray) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Take a step in every lane; return rewards, which lanes are done, and savings [EUR], each of shape (n,)."""
-        self.soc_kwh, saving = step_cases(self.cases, self.fleet, self.case, self.step, self.soc_kwh, action)
-        self.step = self.step + 1
+        before_kwh, before = self.soc_kwh, self.step
+        self.soc_kwh, saving = step_cases(self.cases, self.fleet, self.case, before, before_kwh, action)
+        self.step = before + 1
         done = self.step - self.start >= self.episode_steps
-        left = stored_value_eur(self.cases, self.fleet, self.case, self.step, self.soc_kwh) if done.any() else 0.0
-        reward = (saving + np.where(done, left, 0.0)) / self._unit_eur[self.case]
-        return reward, done, saving
+        if self.potential is not None:
+            values = self.potential.values
+            gain = self.potential.discount * worth_eur(values, self.fleet, self.case, self.step, self.soc_kwh)
+            gain -= worth_eur(values, self.fleet, self.case, before, before_kwh)
+        elif done.any():
+            left = stored_value_eur(self.cases, self.fleet, self.case, self.step, self.soc_kwh)
+            gain = np.where(done, left, 0.0)
+        else:
+            gain = np.zeros(self.n)
+        return (saving + gain) / self._unit_eur[self.case], done, saving
 
 
 class StorageEnv(gymnasium.Env[Float32Array, _Action]):

@@ -9,11 +9,12 @@ import numpy as np
 from vpp_sim.arrays import FloatArray
 from vpp_sim.devices.battery import advance
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.episodes import Cases, saving_eur
+from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, window_features
+from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.perfect_foresight import optimal_schedule
 from vpp_sim.ess.protocol import Controller, StorageObservation, horizon_steps
 
-__all__ = ["closed_loop_saving_eur", "optimal_saving_eur"]
+__all__ = ["closed_loop_saving_eur", "greedy_saving_eur", "optimal_saving_eur"]
 
 
 def closed_loop_saving_eur(
@@ -65,6 +66,21 @@ def optimal_saving_eur(cases: Cases) -> FloatArray:
     best = optimal_schedule(cases.fleet, low, net_kw, buy, sell, step_h=cases.step_h, end_kwh=low)
     saved: FloatArray = saving_eur(net_kw, best.charge_kw - best.discharge_kw, buy, sell, cases.step_h).sum(axis=1)
     return saved
+
+
+def greedy_saving_eur(network: ActionNetwork, cases: Cases) -> FloatArray:
+    """Return what :func:`closed_loop_saving_eur` does, for a network and cases of many tariffs, shape (m,) [EUR].
+
+    It is what validation during training calls.
+    """
+    case = np.arange(len(cases.fleet))
+    soc_kwh, total = cases.fleet.min_kwh.copy(), np.zeros(len(cases.fleet))
+    for step in range(cases.first_step, cases.last_step):
+        at = np.full(len(case), step)
+        action = network.actions(window_features(cases, cases.fleet, case, at, soc_kwh))
+        soc_kwh, saving = step_cases(cases, cases.fleet, case, at, soc_kwh, action)
+        total += saving
+    return total
 
 
 def _observe(truth: bool, cases: Cases, step: int, soc_kwh: FloatArray, acts: str) -> StorageObservation:

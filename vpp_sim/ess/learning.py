@@ -1,9 +1,13 @@
 """How a policy is made: cloned from hindsight, trained further by stable-baselines3, the best on validation kept.
 
 Cloning asks, of random states, what each action is worth in hindsight, and teaches the network what it can tell of that
-from what a controller sees. For PPO the loss is the expected regret :math:`\\sum_a \\pi(a) (\\max_{a'} Q(a') - Q(a))`;
-for DQN the squared error of the worth itself, its part that differs between actions weighted up. Fine-tuning then
-learns from what really followed, which corrects the optimism of hindsight.
+from what a controller sees. Its loss is the expected regret of a softmax policy, which is cooled as it learns:
+
+.. math:: \\sum_a \\pi(a) \\, \\bigl(\\max_{a'} Q(a') - Q(a) + \\tau \\log \\pi(a)\\bigr)
+
+For PPO the policy is the actor; for DQN it is the softmax of the worth that the network tells, whose squared error is
+added. Fine-tuning then learns from what really followed, which corrects the optimism of hindsight. That a supervised
+margin and a Q-network go together was shown by T. Hester et al., 2018, https://arxiv.org/abs/1704.03732.
 """
 
 from __future__ import annotations
@@ -21,13 +25,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
 
 from vpp_sim.arrays import FloatArray, IntArray
-from vpp_sim.ess.dynamic_programming import action_values, state_values
+from vpp_sim.ess.dynamic_programming import action_values, state_values, worth_eur
+from vpp_sim.ess.environment import Potential
 from vpp_sim.ess.episodes import Cases, subset, window_features
 from vpp_sim.ess.features import Float32Array
-from vpp_sim.ess.policy import ActionNetwork
+from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.vector_environment import StorageVecEnv
 
-__all__ = ["Kind", "LearningSettings", "Outcome", "learn", "network_of", "single_threaded"]
+__all__ = ["SETTINGS", "Kind", "LearningSettings", "Outcome", "Progress", "learn", "network_of", "single_threaded"]
+
+_REGRET_CLIP = 0.1
+"""A Q-network need not tell bad actions from worse ones while it is cloned; reinforcement learning sees to it."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +44,12 @@ Kind: TypeAlias = Literal["dqn", "ppo"]
 
 Model: TypeAlias = Any
 """A ``PPO`` or ``DQN``; their policies are typed too loosely to say more."""
+
+
+Progress: TypeAlias = Callable[[int, int, float], None]
+"""Told how far a training is: round, rounds, validation score."""
+
+_CLONE_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +66,41 @@ class LearningSettings:
         Gradient steps of cloning, and states in each; no steps means learning from nothing.
     clone_rate : float
         Highest learning rate of cloning; it falls to zero along a cosine.
+    shaped : bool
+        Whether rewards are shaped by the worth of states in hindsight.
     tune_steps : int
         Environment steps of reinforcement learning.
     tune_rate : float
         Its learning rate.
     lanes, episode_steps : int
         Batteries at once, and the length of their episodes.
+    rollout_steps, clip, entropy : int, float, float
+        For PPO: steps of every battery between updates, how far an update may move the policy, weight of entropy.
     evaluations : int
         How often the policy is tried on the validation series during reinforcement learning.
     """
 
     hidden: tuple[int, ...] = (64, 64)
     discount: float = 0.99
-    clone_steps: int = 6000
-    clone_batch: int = 2048
+    clone_steps: int = 4000
+    clone_batch: int = 1024
     clone_rate: float = 2e-3
+    shaped: bool = True
     tune_steps: int = 1_000_000
     tune_rate: float = 1e-4
     lanes: int = 64
     episode_steps: int = 96
+    rollout_steps: int = 128
+    clip: float = 0.1
+    entropy: float = 0.0
     evaluations: int = 10
+
+
+SETTINGS: dict[str, LearningSettings] = {
+    "dqn": LearningSettings(tune_steps=200_000, tune_rate=1e-5),
+    "ppo": LearningSettings(tune_steps=500_000, tune_rate=2e-5, rollout_steps=256),
+}
+"""What each algorithm is trained with unless the caller says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +141,7 @@ def learn(
     *,
     seed: int,
     settings: LearningSettings | None = None,
-    progress: Callable[[str, float], None] = lambda stage, share: None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Return the policy that scores best on validation.
 
@@ -128,16 +157,19 @@ def learn(
         Seed of all randomness.
     settings : LearningSettings, optional
         What the training is made of.
-    progress : callable
-        Told the stage and its share done.
+    progress : callable, optional
+        Called after each round with its number, the number of rounds, and the last validation score (NaN before one).
     """
     chosen = settings or LearningSettings()
+    tell = progress or (lambda done, rounds, score: None)
     with single_threaded():
-        env = StorageVecEnv(cases, chosen.lanes, episode_steps=chosen.episode_steps, seed=seed)
+        values = state_values(cases, discount=chosen.discount) if chosen.clone_steps or chosen.shaped else None
+        potential = Potential(values, chosen.discount) if values is not None and chosen.shaped else None
+        env = StorageVecEnv(cases, chosen.lanes, episode_steps=chosen.episode_steps, potential=potential, seed=seed)
         model = _new_model(kind, env, chosen, seed)
-        if chosen.clone_steps:
-            _clone(kind, model, cases, chosen, np.random.default_rng([seed, 1]), progress)
-        watch = _Watch(kind, score, chosen, progress)
+        if values is not None and chosen.clone_steps:
+            _clone(kind, model, cases, values, chosen, np.random.default_rng([seed, 1]), tell)
+        watch = _Watch(kind, score, chosen, tell)
         watch.model = model
         watch.evaluate()
         if chosen.tune_steps:
@@ -170,12 +202,12 @@ def _new_model(kind: Kind, env: StorageVecEnv, settings: LearningSettings, seed:
         return PPO(
             "MlpPolicy",
             env,
-            n_steps=128,
-            batch_size=2048,
+            n_steps=settings.rollout_steps,
+            batch_size=settings.lanes * settings.rollout_steps // 4,
             n_epochs=4,
             gae_lambda=0.95,
-            ent_coef=1e-3,
-            clip_range=0.1,
+            ent_coef=settings.entropy,
+            clip_range=settings.clip,
             policy_kwargs=arch,
             **common,
         )
@@ -201,24 +233,25 @@ def _clone(
     kind: Kind,
     model: Model,
     cases: Cases,
+    values: Float32Array,
     settings: LearningSettings,
     rng: np.random.Generator,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> None:
-    values = state_values(cases, discount=settings.discount)
     parameters = model.policy.parameters() if kind == "ppo" else model.policy.q_net.parameters()
     optimiser = torch.optim.Adam(parameters, lr=settings.clone_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.clone_steps)
-    loss_of = _regret_loss if kind == "ppo" else _worth_loss
+    loss_of = _policy_loss if kind == "ppo" else _worth_loss
     for step in range(settings.clone_steps):
         seen, worth = _labelled(cases, values, settings, rng)
-        loss = loss_of(model, torch.from_numpy(seen), torch.from_numpy(worth))
+        loss = loss_of(model, torch.from_numpy(seen), torch.from_numpy(worth), step / settings.clone_steps)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        if step % 100 == 99:
-            progress("clone", (step + 1) / settings.clone_steps)
+        if (step + 1) % (settings.clone_steps // _CLONE_ROUNDS or 1) == 0:
+            done = (step + 1) * _CLONE_ROUNDS // settings.clone_steps
+            progress(done, _CLONE_ROUNDS + settings.evaluations, float("nan"))
     if kind == "dqn":
         model.policy.q_net_target.load_state_dict(model.policy.q_net.state_dict())
 
@@ -230,7 +263,8 @@ def _labelled(
     fleet = subset(cases.fleet, case)
     worth = action_values(cases, values, case, step, soc_kwh, discount=settings.discount)
     seen = window_features(cases, fleet, case, step, soc_kwh)
-    return seen, (worth / cases.worth_eur[case][:, None]).astype(np.float32)
+    now = worth_eur(values, fleet, case, step, soc_kwh) if settings.shaped else np.zeros(len(case))
+    return seen, ((worth - now[:, None]) / cases.worth_eur[case][:, None]).astype(np.float32)
 
 
 def _random_states(cases: Cases, n: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, FloatArray]:
@@ -242,20 +276,35 @@ def _random_states(cases: Cases, n: int, rng: np.random.Generator) -> tuple[IntA
     return case, step, low + level * (high - low)
 
 
-def _regret_loss(model: Model, seen: Tensor, worth: Tensor) -> Tensor:
+def _policy_loss(model: Model, seen: Tensor, worth: Tensor, done: float) -> Tensor:
     distribution = model.policy.get_distribution(seen).distribution
-    best = worth.max(dim=1, keepdim=True).values
-    regret: Tensor = (distribution.probs * (best - worth)).sum(dim=1).mean()
-    value = nn.functional.mse_loss(model.policy.predict_values(seen), best)
-    return regret - 1e-3 * distribution.entropy().mean() + 0.1 * value
+    best = worth.max(dim=1).values
+    value = nn.functional.mse_loss(model.policy.predict_values(seen)[:, 0], best)
+    loss: Tensor = 10.0 * _soft_regret(distribution.logits, worth, _cooled(0.03, 0.001, done)) + 0.1 * value
+    return loss
 
 
-def _worth_loss(model: Model, seen: Tensor, worth: Tensor) -> Tensor:
+def _worth_loss(model: Model, seen: Tensor, worth: Tensor, done: float) -> Tensor:
     told = model.policy.q_net(seen)
-    level = nn.functional.mse_loss(told.mean(dim=1), worth.mean(dim=1))
-    told_difference = told - told.mean(dim=1, keepdim=True)
-    difference = worth - worth.mean(dim=1, keepdim=True)
-    return 0.1 * level + 10.0 * nn.functional.mse_loss(told_difference, difference)
+    best = worth.max(dim=1, keepdim=True).values
+    short = torch.clamp(worth - best, min=-_REGRET_CLIP)
+    difference = nn.functional.mse_loss(told - told.mean(dim=1, keepdim=True), short - short.mean(dim=1, keepdim=True))
+    level = nn.functional.mse_loss(told.max(dim=1, keepdim=True).values, best)
+    heat = _cooled(0.03, 0.003, done)
+    loss: Tensor = 10.0 * _soft_regret(told / heat, worth, 0.0) + 10.0 * difference + level
+    return loss
+
+
+def _soft_regret(logits: Tensor, worth: Tensor, heat: float) -> Tensor:
+    """Return the expected regret of acting by `logits`, less `heat` times the entropy, which keeps choices open."""
+    log_share = torch.log_softmax(logits, dim=1)
+    regret = worth.max(dim=1, keepdim=True).values - worth
+    loss: Tensor = (log_share.exp() * (regret + heat * log_share)).sum(dim=1).mean()
+    return loss
+
+
+def _cooled(first: float, last: float, done: float) -> float:
+    return float(first * (last / first) ** done)
 
 
 class _Watch(BaseCallback):
@@ -266,7 +315,7 @@ class _Watch(BaseCallback):
         kind: Kind,
         score: Callable[[ActionNetwork], float],
         settings: LearningSettings,
-        progress: Callable[[str, float], None],
+        progress: Progress,
     ) -> None:
         super().__init__()
         self._kind, self._score, self._settings, self._progress = kind, score, settings, progress
@@ -288,5 +337,6 @@ class _Watch(BaseCallback):
         if self.num_timesteps >= self._due:
             self._due += self._every
             self.evaluate()
-            self._progress("reinforce", min(self.num_timesteps / self._settings.tune_steps, 1.0))
+            done = min(len(self.scores) - 1, self._settings.evaluations)
+            self._progress(_CLONE_ROUNDS + done, _CLONE_ROUNDS + self._settings.evaluations, self.scores[-1])
         return True

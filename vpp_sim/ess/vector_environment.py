@@ -12,7 +12,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from vpp_sim.arrays import BoolArray, IntArray
-from vpp_sim.ess.environment import Lanes, action_space, observation_space
+from vpp_sim.ess.environment import Lanes, Potential, action_space, observation_space
 from vpp_sim.ess.episodes import Cases
 from vpp_sim.ess.features import Float32Array
 
@@ -32,15 +32,26 @@ class StorageVecEnv(VecEnv):
         Length of an episode.
     normalised : bool
         Whether rewards are shares of a full battery's worth instead of EUR.
+    potential : Potential, optional
+        Shapes the rewards.
     seed : int
         Seed of the draws.
     """
 
+    render_mode = None
+
     def __init__(
-        self, cases: Cases, n: int, *, episode_steps: int = 72, normalised: bool = True, seed: int = 0
+        self,
+        cases: Cases,
+        n: int,
+        *,
+        episode_steps: int = 72,
+        normalised: bool = True,
+        potential: Potential | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__(n, observation_space(), action_space())
-        self.lanes = Lanes(cases, n, episode_steps=episode_steps, normalised=normalised)
+        self.lanes = Lanes(cases, n, episode_steps=episode_steps, normalised=normalised, potential=potential)
         self._rng = np.random.default_rng(seed)
         self._action: IntArray = np.zeros(n, dtype=np.int64)
 

@@ -1,0 +1,116 @@
+"""The Gymnasium environment, and that the vectorised one gives the same numbers."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.errors import PhysicsError
+from vpp_sim.ess.curriculum import training_cases
+from vpp_sim.ess.environment import ENVIRONMENT_ID, StorageEnv, two_price_home
+from vpp_sim.ess.episodes import Cases, stored_value_eur
+from vpp_sim.ess.vector_environment import StorageVecEnv
+
+
+@pytest.fixture(scope="module")
+def cases() -> Cases:
+    rng = np.random.default_rng(5)
+    hour = np.arange(24.0 * 12) % 24
+    own, spot = np.where(hour > 15, 0.5, 0.2), 0.04 + 0.01 * np.sin(hour)
+    net_kw = rng.normal(0.3, 1.0, (3, hour.size))
+    return training_cases(net_kw, own, spot, hour, battery=(6.4, 5.0, 0.9), rng=rng)
+
+
+def test_gymnasium_finds_nothing_to_complain_about() -> None:
+    check_env(gymnasium.make(ENVIRONMENT_ID).unwrapped, skip_render_check=True)
+
+
+def test_same_seed_same_episode() -> None:
+    runs = []
+    for _ in range(2):
+        env = StorageEnv()
+        seen, info = env.reset(seed=11)
+        rewards = [env.step(np.int64(action % 10))[1] for action in range(30)]
+        runs.append((seen.tolist(), info, rewards))
+    assert runs[0] == runs[1]
+
+
+def test_an_episode_adds_up_to_its_saving_and_what_is_left() -> None:
+    env = StorageEnv(episode_steps=24)
+    env.reset(seed=0, options={"case": 0, "start": 7 * 24, "soc_kwh": 0.0})
+    rewards, savings, done = [], [], False
+    while not done:
+        charging = np.int64(5 if not rewards else 0)  # 2 kW for an hour at 0.9 each way, then rest
+        _, reward, done, truncated, info = env.step(charging)
+        rewards.append(reward)
+        savings.append(info["saving_eur"])
+        assert not truncated
+    assert len(rewards) == 24
+    assert sum(savings) == pytest.approx(-2.0 * 0.2)
+    home = two_price_home()
+    left = stored_value_eur(home, home.fleet, np.zeros(1, int), np.full(1, 8 * 24), np.full(1, 1.8))[0]
+    assert info["soc_kwh"] == pytest.approx(1.8)
+    assert sum(rewards) == pytest.approx(-0.4 + left)
+    assert left == pytest.approx(1.8 * 0.9 * 0.25)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_the_vectorised_environment_gives_the_same_numbers(cases: Cases, normalised: bool) -> None:
+    n, length = 16, 20
+    many = StorageVecEnv(cases, n, episode_steps=length, normalised=normalised, seed=3)
+    many.reset()
+    start, case = many.lanes.start.copy(), many.lanes.case.copy()
+    soc_kwh = many.lanes.soc_kwh.copy()
+    assert len(set(case.tolist())) > 5
+    rng = np.random.default_rng(0)
+    actions = rng.integers(10, size=(length, n))
+    seen = [many.lanes.observe()]
+    rewards = []
+    for t in range(length):
+        observation, reward, done, infos = many.step(actions[t])
+        rewards.append(reward)
+        last = [info["terminal_observation"] for info in infos] if done.all() else observation
+        seen.append(np.array(last))
+    assert done.all()
+    for i in range(n):
+        one = StorageEnv(cases, episode_steps=length, normalised=normalised)
+        first, _ = one.reset(options={"case": case[i], "start": start[i], "soc_kwh": soc_kwh[i]})
+        np.testing.assert_array_equal(first, seen[0][i])
+        for t in range(length):
+            observation, reward, terminated, _, _ = one.step(actions[t, i])
+            np.testing.assert_array_equal(observation, seen[t + 1][i])
+            assert np.float32(reward) == rewards[t][i]
+        assert terminated
+
+
+def test_lanes_start_anew_and_seeds_repeat(cases: Cases) -> None:
+    runs = []
+    for _ in range(2):
+        env = StorageVecEnv(cases, 4, episode_steps=5, seed=1)
+        first = env.reset()
+        seen = [env.step(np.ones(4, dtype=int))[0] for _ in range(12)]
+        assert (env.lanes.step - env.lanes.start).tolist() == [2, 2, 2, 2]
+        runs.append(np.array([first, *seen]))
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert env.env_is_wrapped(object) == [False] * 4
+    assert env.get_attr("num_envs") == [4] * 4
+
+
+def test_series_too_short_for_an_episode_are_refused() -> None:
+    with pytest.raises(PhysicsError, match="series of 192 steps are too short for episodes of 72"):
+        StorageEnv(two_price_home(days=8))
+
+
+def test_a_normalised_reward_is_a_share_of_a_full_battery(cases: Cases) -> None:
+    assert isinstance(cases.fleet, BatteryFleet)
+    rewards = []
+    for normalised in (False, True):
+        env = StorageEnv(cases, normalised=normalised)
+        env.reset(options={"case": 4, "start": 170, "soc_kwh": 1.0})
+        rewards.append(env.step(np.int64(9))[1])
+    worth = cases.fleet.capacity_kwh[4] * cases.buy_eur_per_kwh[4].mean()
+    assert rewards[0] != 0.0
+    assert rewards[1] == pytest.approx(rewards[0] / worth)

@@ -1,0 +1,102 @@
+"""What policies are trained and tried on: real homes under many tariffs, with batteries of several sizes.
+
+Half of the training cases have the reference battery of the homes' data; the others differ in size, power and
+efficiency, so that the policy also serves them. Half foresee honestly (from the past only); the others see a share of
+the truth, as a good forecaster would give it. Half of the tariffs that follow the market are known until midnight only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vpp_sim.arrays import FloatArray
+from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.ess.episodes import Cases, foresee
+from vpp_sim.ess.tariffs import TARIFF_KINDS, draw_tariff
+
+__all__ = ["reference_cases", "training_cases"]
+
+_FOLLOW_THE_MARKET = ("wholesale", "stretched")
+
+
+def training_cases(
+    net_kw: FloatArray,
+    own: FloatArray,
+    spot: FloatArray,
+    hour: FloatArray,
+    *,
+    battery: tuple[float, float, float],
+    rng: np.random.Generator,
+) -> Cases:
+    """Return every home under every kind of tariff, the details drawn at random.
+
+    Parameters
+    ----------
+    net_kw : ndarray, shape (n, T)
+        Load minus PV, in steps of an hour [kW].
+    own, spot : ndarray, shape (T,)
+        The homes' own tariff and the day-ahead price [EUR/kWh].
+    hour : ndarray, shape (T,)
+        Local hour of day.
+    battery : tuple of float
+        Reference capacity [kWh], power [kW] and round-trip efficiency.
+    rng : numpy.random.Generator
+        Where randomness comes from.
+
+    Returns
+    -------
+    Cases
+        Six for each home.
+    """
+    kinds = TARIFF_KINDS * len(net_kw)
+    tariffs = [draw_tariff(kind, rng, own, spot, hour) for kind in kinds]
+    m = len(kinds)
+    daily = np.array([kind in _FOLLOW_THE_MARKET for kind in kinds]) & (rng.random(m) < 0.5)
+    homes = np.repeat(net_kw, len(TARIFF_KINDS), axis=0)
+    truth = np.where(rng.random(m) < 0.5, 0.0, rng.uniform(0.0, 0.7, m))
+    return Cases(
+        fleet=_batteries(m, battery, rng),
+        net_kw=homes,
+        foreseen_kw=foresee(homes, 1.0, truth=truth, yesterday=rng.random(m)),
+        buy_eur_per_kwh=np.array([buy for buy, _ in tariffs]),
+        sell_eur_per_kwh=np.array([sell for _, sell in tariffs]),
+        set_daily=daily,
+        hour=hour,
+    )
+
+
+def reference_cases(
+    net_kw: FloatArray,
+    tariff: tuple[FloatArray, FloatArray],
+    hour: FloatArray,
+    *,
+    battery: tuple[float, float, float],
+    set_daily: bool,
+) -> Cases:
+    """Return every home with the reference battery under one tariff, foreseeing that each day is like the day before.
+
+    Parameters
+    ----------
+    net_kw : ndarray, shape (n, T)
+        Load minus PV, in steps of an hour [kW].
+    tariff : tuple of ndarray, each of shape (T,)
+        Buying and selling price [EUR/kWh].
+    hour : ndarray, shape (T,)
+        Local hour of day.
+    battery : tuple of float
+        Capacity [kWh], power [kW] and round-trip efficiency.
+    set_daily : bool
+        Whether prices are known until midnight only.
+    """
+    n = len(net_kw)
+    buy, sell = (np.repeat(prices[None], n, axis=0) for prices in tariff)
+    foreseen = foresee(net_kw, 1.0, truth=np.zeros(n), yesterday=np.ones(n))
+    return Cases(BatteryFleet.uniform(n, *battery), net_kw, foreseen, buy, sell, np.full(n, set_daily), hour)
+
+
+def _batteries(m: int, battery: tuple[float, float, float], rng: np.random.Generator) -> BatteryFleet:
+    reference = rng.random(m) < 0.5
+    capacity = np.where(reference, battery[0], rng.uniform(3.0, 15.0, m))
+    power = np.where(reference, battery[1], capacity * rng.uniform(0.25, 1.0, m))
+    one_way = np.sqrt(np.where(reference, battery[2], rng.uniform(0.80, 0.97, m)))
+    return BatteryFleet(capacity, power, one_way, one_way.copy(), np.zeros(m), np.ones(m))
