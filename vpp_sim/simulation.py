@@ -33,6 +33,8 @@ from vpp_sim.agents.storage import StorageAgent
 from vpp_sim.arrays import FloatArray
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.data.coverage import require_coverage
+from vpp_sim.ess.protocol import Controller
+from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Loop
 from vpp_sim.kernel.randomness import Streams
@@ -59,7 +61,7 @@ from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.sections.grid import ChainSpec
 from vpp_sim.units import SECONDS_PER_HOUR, to_micro_eur
 
-__all__ = ["Inputs", "Outcome", "load_inputs", "run", "run_scenario", "simulate"]
+__all__ = ["Inputs", "Models", "Outcome", "load_inputs", "open_models", "run", "run_scenario", "simulate"]
 
 Progress = Callable[[int, int, str], None]
 """Told ticks done, ticks in all, and what is running."""
@@ -113,6 +115,37 @@ class Outcome:
     model_cards: dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What the VPP thinks with, opened by name: forecasters of load and sun, and the storage controller."""
+
+    demand: Forecaster
+    solar: Forecaster
+    storage: Controller
+
+    @property
+    def cards(self) -> dict[str, dict[str, Any]]:
+        """Cards of the models that were trained, by role."""
+        roles = {"demand": self.demand, "solar": self.solar, "storage": self.storage}
+        return {role: card for role, model in roles.items() if (card := getattr(model, "card", None))}
+
+
+def open_models(scenario: Scenario) -> Models:
+    """Open the models that `scenario` names.
+
+    Raises
+    ------
+    DataError
+        If the weights of one are missing or differ from their card.
+    """
+    spec = scenario.forecasting
+    return Models(
+        demand=FORECASTERS.load(spec.demand.kind).open("load", SECONDS_PER_HOUR),
+        solar=FORECASTERS.load(spec.solar.kind).open("pv", SECONDS_PER_HOUR),
+        storage=CONTROLLERS.load(scenario.ess.kind).open(scenario.clock.step),
+    )
+
+
 def load_inputs(scenario: Scenario) -> Inputs:
     """Read the data that `scenario` names.
 
@@ -145,7 +178,13 @@ def load_inputs(scenario: Scenario) -> Inputs:
 
 
 def simulate(
-    scenario: Scenario, inputs: Inputs, folder: Path, *, on_progress: Progress | None = None, label: str = "VPP"
+    scenario: Scenario,
+    inputs: Inputs,
+    models: Models,
+    folder: Path,
+    *,
+    on_progress: Progress | None = None,
+    label: str = "VPP",
 ) -> Outcome:
     """Run `scenario` and write its tables into `folder`.
 
@@ -155,6 +194,8 @@ def simulate(
         What to simulate.
     inputs : Inputs
         What :func:`load_inputs` read for it.
+    models : Models
+        What :func:`open_models` opened for it.
     folder : Path
         An existing folder.
     on_progress : callable, optional
@@ -174,10 +215,7 @@ def simulate(
     world, lead = World(), 24 * clock.steps_per_hour
     day_ahead = inputs.wholesale_eur_per_kwh[lead:]
     gates = {step: day for day, step in enumerate(gate_steps(clock, scenario.market.wholesale.gate_closure))}
-    demand = FORECASTERS.load(scenario.forecasting.demand.kind).open("load", SECONDS_PER_HOUR)
-    solar = FORECASTERS.load(scenario.forecasting.solar.kind).open("pv", SECONDS_PER_HOUR)
-    controller = CONTROLLERS.load(scenario.ess.kind).open(clock.step_s)
-    planner = Planner(clock, fleet, controller)
+    planner = Planner(clock, fleet, models.storage)
     zone = scenario.clock.timezone
     schemas = {name: table_schema(name, zone) for name in TABLES if name != "bills"}
     with Recorder(folder, schemas) as recorder:
@@ -194,8 +232,8 @@ def simulate(
             world,
             clock,
             fleet,
-            demand=demand,
-            solar=solar,
+            demand=models.demand,
+            solar=models.solar,
             every_s=scenario.forecasting.every,
             gate_steps=frozenset(gates),
         )
@@ -219,7 +257,7 @@ def simulate(
             home_correlation=scenario.forecasting.home_correlation,
         )
         pricing_desk.publish_first_day()
-        storage = StorageAgent(world, clock, fleet, controller=controller, acts=scenario.ess.acts)
+        storage = StorageAgent(world, clock, fleet, controller=models.storage, acts=scenario.ess.acts)
         local_market = LocalMarket(
             world,
             clock,
@@ -274,11 +312,7 @@ def simulate(
         counts=dict(counts),
         wall_s={phase.name: seconds for phase, seconds in loop.phase_s.items()}
         | {"retail price solver": pricing_desk.solve_s, "whole": time.perf_counter() - begun},
-        model_cards={
-            role: card
-            for role, model in (("demand", demand), ("solar", solar), ("storage", controller))
-            if (card := getattr(model, "card", None))
-        },
+        model_cards=models.cards,
     )
 
 
@@ -348,16 +382,18 @@ def run(scenario: Scenario, *, started: datetime, results_dir: Path, on_progress
     VppSimError
         If the run fails; its folder then ends in ``.failed`` and holds what there was.
     """
-    inputs = load_inputs(scenario)
+    inputs, without_vpp = load_inputs(scenario), scenario.without_vpp()
+    models, plain_models = open_models(scenario), open_models(without_vpp)
     with RunFolder.create(results_dir, scenario.name, scenario.digest, started) as writer:
         (writer.path / "scenario.yaml").write_text(dump_scenario(scenario), encoding="utf-8")
         manifest = _manifest(scenario, inputs, started)
         writer.write_manifest(manifest)
         begun = time.perf_counter()
-        outcome = simulate(scenario, inputs, writer.path, on_progress=on_progress)
+        outcome = simulate(scenario, inputs, models, writer.path, on_progress=on_progress)
         without = simulate(
-            scenario.without_vpp(),
+            without_vpp,
             inputs,
+            plain_models,
             writer.path / COUNTERFACTUAL,
             on_progress=on_progress,
             label="counterfactual",

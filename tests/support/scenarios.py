@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vpp_sim.scenario.loader import load_scenario
 from vpp_sim.scenario.scenario import Scenario
-from vpp_sim.simulation import Inputs, Outcome, load_inputs, simulate
+from vpp_sim.simulation import Inputs, Outcome, load_inputs, open_models, simulate
 
 ROOT = Path(__file__).parents[2]
 FONTANA = ROOT / "scenarios" / "fontana.yaml"
@@ -31,4 +31,4 @@ def simulate_in(
 ) -> Outcome:
     """Simulate into a new folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return simulate(scenario, change(load_inputs(scenario)), folder)
+    return simulate(scenario, change(load_inputs(scenario)), open_models(scenario), folder)

@@ -87,7 +87,7 @@ def gaps_of(scenario: Scenario) -> list[Gap]:
     prices = PRICE_SOURCES.load(scenario.prices.kind)().load()
     spans = [_homes_span(kind, data, scenario.clock) for kind, data in sources.items()]
     spans.append(_price_span(scenario.prices.kind, prices, scenario.clock))
-    gaps = [gap for kind, data in sources.items() for gap in _step_gaps(kind, data, scenario.clock)]
+    gaps = [gap for kind, data in sources.items() for gap in _step_and_zone_gaps(kind, data, scenario.clock)]
     return gaps + _time_gaps(spans, scenario.clock) + _home_gaps(scenario, sources)
 
 
@@ -103,10 +103,13 @@ def _price_span(kind: str, prices: PriceSeries, clock: ClockSpec) -> _Span:
     return _Span(kind, first.tz_localize(None), (last + pd.Timedelta(hours=1)).tz_localize(None), _PRICE_HISTORY)
 
 
-def _step_gaps(kind: str, data: HomesData, clock: ClockSpec) -> list[Gap]:
-    if data.step_s % clock.step == 0:
-        return []
-    return [Gap("clock.step", f"expected a step that divides that of {kind}, {format_duration(data.step_s)}")]
+def _step_and_zone_gaps(kind: str, data: HomesData, clock: ClockSpec) -> list[Gap]:
+    gaps, zone = [], str(data.index.tz)
+    if data.step_s % clock.step:
+        gaps.append(Gap("clock.step", f"expected a step that divides that of {kind}, {format_duration(data.step_s)}"))
+    if clock.timezone != zone:
+        gaps.append(Gap("clock.timezone", f"expected the time zone of {kind}", hint=zone))
+    return gaps
 
 
 def _time_gaps(spans: list[_Span], clock: ClockSpec) -> list[Gap]:

@@ -145,14 +145,14 @@ KPIS: tuple[Kpi, ...] = (
     ),
     Kpi(
         "self_consumption", "Self-consumption", "1", "higher", "Energy",
-        "Sum of min(load, PV less curtailment + battery) over sum of PV available, all homes together, after Luthander "
-        "et al. 2015; charging from the grid counts against it, energy in the batteries at the start for it.",
+        "PV energy less what was curtailed and what the homes together fed in, over the PV energy available (feed-in "
+        "definition; Luthander et al. 2015 compare it with others).",
         m.self_consumption,
     ),
     Kpi(
         "self_sufficiency", "Self-sufficiency", "1", "higher", "Energy",
-        "Sum of min(load, PV less curtailment + battery) over sum of load, all homes together, after Luthander et al. "
-        "2015; charging from the grid counts against it, energy in the batteries at the start for it.",
+        "Load less what the homes together drew, over load (Luthander et al. 2015); charging from the grid counts "
+        "against it, energy in the batteries at the start for it.",
         m.self_sufficiency,
     ),
     Kpi(
@@ -170,6 +170,12 @@ KPIS: tuple[Kpi, ...] = (
     Kpi(
         "battery_cycles", "Battery full equivalent cycles", "1", "neither", "Energy",
         "Energy charged and discharged over twice the capacity, all batteries together.", m.battery_cycles,
+    ),
+    Kpi(
+        "stored_kwh", "Stored at the end", "kWh", "neither", "Energy",
+        "Energy in all batteries after the last step; run and counterfactual start with the same, and what is left is "
+        "not valued in money.",
+        m.stored_kwh,
     ),
     Kpi(
         "curtailed_kwh", "Curtailed PV", "kWh", "lower", "Energy",

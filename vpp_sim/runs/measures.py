@@ -128,20 +128,22 @@ def energy_kwh(column: str) -> Callable[[RunTables, pd.DataFrame], float]:
     return energy
 
 
-def _matched_kw(tables: RunTables) -> FloatArray:
-    battery = _column(tables, "discharge_kw") - _column(tables, "charge_kw")
-    supply = _column(tables, "pv_kw") - _column(tables, "curtailed_kw") + battery
-    return np.minimum(_column(tables, "load_kw"), supply)
-
-
 def self_consumption(tables: RunTables, bills: pd.DataFrame) -> float:
-    """Return the share of the PV energy available that the homes used, together [1]."""
-    return _ratio(float(_matched_kw(tables).sum()), float(_column(tables, "pv_kw").sum()))
+    """Return the share of the PV energy available that did not leave the homes, together [1]."""
+    pv_kw, sent_kw = _column(tables, "pv_kw"), np.maximum(-_column(tables, "net_kw"), 0.0)
+    kept_kw = pv_kw - _column(tables, "curtailed_kw") - sent_kw
+    return _ratio(float(kept_kw.sum()), float(pv_kw.sum()))
 
 
 def self_sufficiency(tables: RunTables, bills: pd.DataFrame) -> float:
-    """Return the share of the homes' load that they supplied, together [1]."""
-    return _ratio(float(_matched_kw(tables).sum()), float(_column(tables, "load_kw").sum()))
+    """Return the share of the homes' load that was not drawn from outside, together [1]."""
+    load_kw, drawn_kw = _column(tables, "load_kw"), np.maximum(_column(tables, "net_kw"), 0.0)
+    return _ratio(float((load_kw - drawn_kw).sum()), float(load_kw.sum()))
+
+
+def stored_kwh(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the energy in all batteries at the end [kWh]."""
+    return float(_column(tables, "soc_kwh")[-1])
 
 
 def local_share(tables: RunTables, bills: pd.DataFrame) -> float:

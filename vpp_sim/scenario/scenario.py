@@ -96,7 +96,9 @@ class Scenario(Spec):
                 "forecasting": self.forecasting.model_copy(update={"demand": naive, "solar": naive}),
                 "ess": StorageSpec(kind=self.counterfactual.battery, acts="after_meter"),
                 "demand_response": DemandResponseSpec(kind="none"),
-                "pricing": PricingSpec(retail=RetailSpec(kind="default", guarantee=False), wholesale=BiddingSpec(kind="median")),
+                "pricing": PricingSpec(
+                    retail=RetailSpec(kind="default", guarantee=False), wholesale=BiddingSpec(kind="median")
+                ),
                 "market": self.market.model_copy(update={"local": LocalMarketSpec(kind="none")}),
                 "chain": None,
             }
