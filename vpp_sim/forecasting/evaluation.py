@@ -18,7 +18,7 @@ from vpp_sim.forecasting import metrics
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.forecasting.windows import SeriesTable, Split, inputs_at, origins, targets_at
 
-__all__ = ["Scores", "compare", "forecasts_at", "portfolio", "score"]
+__all__ = ["Scores", "Truth", "compare", "forecasts_at", "portfolio", "score"]
 
 Scores: TypeAlias = Mapping[str, float]
 """Measure to value; those that end in ``_kw`` have the unit of the target."""
@@ -27,8 +27,16 @@ DAY_STEPS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Truth:
-    """What happened after each origin (N, n, H), and each series' in-sample error (n,)."""
+class Truth:
+    """What happened, and the scales of MASE.
+
+    Attributes
+    ----------
+    actual : ndarray, shape (N, n, H)
+        What happened after each origin.
+    scales : ndarray, shape (n,)
+        In-sample error of the seasonal naive of each series.
+    """
 
     actual: FloatArray
     scales: FloatArray
@@ -45,7 +53,7 @@ def forecasts_at(model: Forecaster, table: SeriesTable, at: IntArray) -> FloatAr
     return np.stack([model.predict(inputs_at(table, int(origin), **reach)) for origin in at])
 
 
-def score(truth: _Truth, quantiles: FloatArray, levels: tuple[float, ...]) -> Scores:
+def score(truth: Truth, quantiles: FloatArray, levels: tuple[float, ...]) -> Scores:
     """Return the measures of one model, each the mean over series of the measure of a series."""
     rows = [
         _score_series(truth.actual[:, i], quantiles[:, i], levels, float(truth.scales[i]))
@@ -105,7 +113,7 @@ def compare(
     result: dict[str, dict[str, dict[str, float]]] = {}
     for group, series in (("homes", table), ("portfolio", portfolio(table))):
         scales = [metrics.seasonal_scale(row, DAY_STEPS) for row in series.values_kw[train.start : train.stop].T]
-        truth = _Truth(targets_at(series, at, horizon_steps=horizon), np.array(scales))
+        truth = Truth(targets_at(series, at, horizon_steps=horizon), np.array(scales))
         scores = {name: score(truth, forecasts_at(model, series, at), model.levels) for name, model in models.items()}
         result[group] = {name: {**own, **_ratios(own, scores)} for name, own in scores.items()}
     return result
