@@ -97,8 +97,8 @@ class LearningSettings:
 
 
 SETTINGS: dict[str, LearningSettings] = {
-    "dqn": LearningSettings(tune_steps=200_000, tune_rate=1e-5),
-    "ppo": LearningSettings(tune_steps=500_000, tune_rate=2e-5, rollout_steps=256),
+    "dqn": LearningSettings(tune_steps=120_000, tune_rate=3e-6),
+    "ppo": LearningSettings(tune_steps=800_000, tune_rate=3e-5, rollout_steps=256),
 }
 """What each algorithm is trained with unless the caller says otherwise."""
 
@@ -217,7 +217,7 @@ def _new_model(kind: Kind, env: StorageVecEnv, settings: LearningSettings, seed:
         env,
         buffer_size=200_000,
         learning_starts=5_000,
-        batch_size=512,
+        batch_size=1024,
         train_freq=4,
         gradient_steps=4,
         target_update_interval=2_000,
