@@ -134,8 +134,9 @@ def _set(root: Written, key: str, value: object, number: int, problems: list[Sce
     """Return `root` with the value at the dotted `key` replaced; it was the override of that `number`."""
     try:
         leaf = written(value, OVERRIDES, number)
-    except TypeError as error:
-        problems.append(ScenarioProblem(OVERRIDES, number, key, str(value), str(error)))
+    except (TypeError, ValueError) as error:
+        shown = show(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+        problems.append(ScenarioProblem(OVERRIDES, number, key, shown, str(error)))
         return root
     parts = key.split(".")
     if not all(parts):

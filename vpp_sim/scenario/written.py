@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["KeyPath", "Scalar", "Written", "dotted", "find", "plain", "written"]
+__all__ = [
+    "MOST_DIGITS",
+    "MOST_LEVELS",
+    "TOO_DEEP",
+    "TOO_LONG",
+    "KeyPath",
+    "Scalar",
+    "Written",
+    "dotted",
+    "find",
+    "plain",
+    "refusal_of",
+    "written",
+]
+
+MOST_DIGITS = 100
+"""Digits of the longest whole number that is read: more than anything has, few enough to print and to be a float."""
+
+MOST_LEVELS = 32
+"""Sections and lists that may stand in one another; no scenario needs half of them."""
+
+TOO_LONG = f"expected a whole number of at most {MOST_DIGITS} digits"
+TOO_DEEP = f"expected at most {MOST_LEVELS} levels of nesting"
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys from the root of a scenario to a value."""
@@ -42,6 +65,26 @@ def plain(node: Written) -> Any:
     return node.value
 
 
+def refusal_of(value: Scalar) -> str:
+    """Return why a scenario cannot hold `value`, or an empty string.
+
+    Examples
+    --------
+    >>> refusal_of(float("inf")), refusal_of(10**100), refusal_of(7)
+    ('expected a finite number', 'expected a whole number of at most 100 digits', '')
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return "expected a finite number"
+    if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+        return TOO_LONG
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "expected text without lone surrogates"
+    return ""
+
+
 def written(value: object, file: str, line: int) -> Written:
     """Return plain data as a tree that stands at one place.
 
@@ -49,14 +92,25 @@ def written(value: object, file: str, line: int) -> Written:
     ------
     TypeError
         If a value is not plain data, or a key is not text.
+    ValueError
+        If a scenario cannot hold a value, or values are nested too deeply.
     """
+    return _written(value, file, line, 0)
+
+
+def _written(value: object, file: str, line: int, level: int) -> Written:
+    if isinstance(value, dict | list | tuple) and level >= MOST_LEVELS:
+        raise ValueError(TOO_DEEP)
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise TypeError("expected keys that are text")
-        return Written({name: written(child, file, line) for name, child in value.items()}, file, line)
+        return Written({name: _written(child, file, line, level + 1) for name, child in value.items()}, file, line)
     if isinstance(value, list | tuple):
-        return Written([written(child, file, line) for child in value], file, line)
+        return Written([_written(child, file, line, level + 1) for child in value], file, line)
     if value is None or isinstance(value, str | bool | int | float):
+        refusal = refusal_of(value)
+        if refusal:
+            raise ValueError(refusal)
         return Written(value, file, line)
     raise TypeError(f"expected plain data, not {type(value).__name__}")
 

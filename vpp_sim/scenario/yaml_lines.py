@@ -7,7 +7,6 @@ YAML dialects would trip over (``12:30`` as 750, ``on`` as true) means here what
 from __future__ import annotations
 
 import json
-import math
 import os
 from io import StringIO
 from pathlib import Path
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from vpp_sim.errors import ScenarioProblem, nearest
-from vpp_sim.scenario.written import Written, plain
+from vpp_sim.scenario.written import MOST_DIGITS, MOST_LEVELS, TOO_DEEP, TOO_LONG, Written, plain, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ruamel.yaml.nodes import Node
 
@@ -40,6 +41,27 @@ class _TooLargeError(Exception):
     """Aliases of aliases that grow beyond what a scenario can mean."""
 
 
+class _TooDeepError(ScannerError):
+    """More levels than `MOST_LEVELS`."""
+
+
+class _Scanner(Scanner):
+    """Refuses deep nesting where it begins; the time that the scanner takes grows with the square of its depth."""
+
+    def add_indent(self, column: int) -> bool:
+        added = bool(super().add_indent(column))
+        self._bound(len(self.indents))
+        return added
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:
+        self._bound(len(self.flow_context) + 1)
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+    def _bound(self, levels: int) -> None:
+        if levels > MOST_LEVELS:
+            raise _TooDeepError(problem=TOO_DEEP, problem_mark=self.reader.get_mark())
+
+
 class _Reader:
     """Turns the nodes of one file into `Written`, noting every problem on the way."""
 
@@ -55,6 +77,9 @@ class _Reader:
             raise _TooLargeError
         if id(node) in self._open:
             self._note(line, key, "an alias", "expected a value that does not contain itself")
+            return Written(None, self._file, line)
+        if isinstance(node, CollectionNode) and len(self._open) >= MOST_LEVELS:
+            self._note(line, key, "a list or mapping", TOO_DEEP)
             return Written(None, self._file, line)
         self._open.add(id(node))
         value = self._value(node, key, line)
@@ -101,28 +126,20 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, key: str, line: int) -> Scalar:
         tag, text = str(node.tag), str(node.value)
-        if tag in _TEXT_TAGS:
-            return self._encodable(text, key, line)
-        try:
-            value = self._yaml.constructor.construct_object(node)
-        except (YAMLError, ValueError, ArithmeticError, LookupError):
-            self._note(line, key, text, "expected plain data: text, a number, true, false or null")
-            return None
-        if isinstance(value, float) and not math.isfinite(value):
-            self._note(line, key, text, "expected a finite number")
-            return None
-        if value is None or isinstance(value, bool | int | float):
+        refusal, value = "expected plain data: text, a number, true, false or null", None
+        if tag == _TAG + "int" and len(text.lstrip("+-")) > MOST_DIGITS:  # Python refuses to print the longest
+            refusal = TOO_LONG
+        else:
+            try:
+                value = text if tag in _TEXT_TAGS else self._yaml.constructor.construct_object(node)
+                if value is None or isinstance(value, str | bool | int | float):
+                    refusal = refusal_of(value)
+            except (YAMLError, ValueError, ArithmeticError, LookupError):
+                value = None
+        if not refusal:
             return value
-        self._note(line, key, text, "expected plain data: text, a number, true, false or null")
+        self._note(line, key, ascii(text) if isinstance(value, str) else text, refusal)
         return None
-
-    def _encodable(self, text: str, key: str, line: int) -> str | None:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            self._note(line, key, ascii(text), "expected text without lone surrogates")
-            return None
-        return text
 
     def _note(self, line: int, key: str, value: str, allowed: str) -> None:
         self._problems.append(ScenarioProblem(self._file, line, key or "scenario", _short(value), allowed))
@@ -209,6 +226,8 @@ def show(value: object) -> str:
         text = "{" + ", ".join(f"{name}: {show(child)}" for name, child in value.items()) + "}"
     elif isinstance(value, list):
         text = "[" + ", ".join(show(child) for child in value) + "]"
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**MOST_DIGITS:
+        text = hex(value)  # Python refuses to print the longest
     else:
         text = json.dumps(value)
     return _short(text)
@@ -231,13 +250,12 @@ def _read_text(text: str, file: str, problems: list[ScenarioProblem]) -> Written
         problems.append(ScenarioProblem(file, directive, "scenario", shown, "expected YAML 1.2 without directives"))
         return None
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
     try:
         node = yaml.compose(StringIO(text))
         if node is None:
             return Written(None, file, 1)
         return _Reader(yaml, file, problems).read(node, "", node.start_mark.line + 1)
-    except RecursionError:
-        problems.append(ScenarioProblem(file, 1, "scenario", "sections", "expected them nested less deeply"))
     except _TooLargeError:
         allowed = f"expected at most {_MOST_NODES} values, aliases counted each time"
         problems.append(ScenarioProblem(file, 1, "scenario", "aliases", allowed))
@@ -262,7 +280,8 @@ def _syntax_problem(error: YAMLError, text: str, file: str) -> ScenarioProblem:
     elif isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        what = f"this is not YAML: {error.problem or error.context}"
+        said = str(error.problem or error.context)
+        what = said if isinstance(error, _TooDeepError) else f"this is not YAML: {said}"
     lines = text.splitlines() or [""]
     line = min(line, len(lines))
     if "'\\t'" in what:

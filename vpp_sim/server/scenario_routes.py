@@ -37,7 +37,7 @@ _BODY = {"requestBody": {"required": True, "content": {"application/yaml": {"sch
 def scenario_routes() -> APIRouter:
     """Return the addresses of scenarios."""
     routes = APIRouter(prefix="/api", tags=["scenarios"])
-    one_at_a_time = asyncio.Lock()  # deeply nested text takes seconds; it may not hold up everything else
+    one_at_a_time = asyncio.Lock()  # a long text takes seconds; many may not hold up everything else
 
     @routes.get("/schema")
     def show_schema() -> dict[str, Any]:
@@ -92,15 +92,12 @@ def validate_text(text: bytes) -> Validation:
 def _checked(file: Path) -> Scenario:
     """Return the scenario in `file`, which may not extend another: this is refused before any such file is read."""
     problems: list[ScenarioProblem] = []
-    try:
-        tree = read_yaml(file, problems)
-        if tree is not None and isinstance(tree.value, dict) and "extends" in tree.value:
-            extends = tree.value["extends"]
-            allowed = "expected a whole scenario: text that is sent may not read other files"
-            refused = ScenarioProblem(_FILE, extends.line, "extends", show(plain(extends)), allowed)
-            raise ScenarioError(sorted([*problems, refused], key=lambda problem: problem.line))
-        loaded = read_scenario(file)
-    except ValueError as error:  # whole numbers of thousands of digits, which Python refuses to print
-        raise ScenarioError([ScenarioProblem(_FILE, 1, "scenario", "a number", f"cannot be read: {error}")]) from None
+    tree = read_yaml(file, problems)
+    if tree is not None and isinstance(tree.value, dict) and "extends" in tree.value:
+        extends = tree.value["extends"]
+        allowed = "expected a whole scenario: text that is sent may not read other files"
+        refused = ScenarioProblem(_FILE, extends.line, "extends", show(plain(extends)), allowed)
+        raise ScenarioError(sorted([*problems, refused], key=lambda problem: problem.line))
+    loaded = read_scenario(file)
     require_coverage(loaded)
     return loaded.scenario

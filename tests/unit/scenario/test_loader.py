@@ -88,6 +88,17 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
             "start: 2017-07-03", "start: 2017-07-33",
             "toy.yaml:4: clock.start = 2017-07-33; expected a local date such as 2017-07-03",
         ),
+        *(
+            (
+                "start: 2017-07-03", f"start: {other}",
+                f"toy.yaml:4: clock.start = {shown}; expected a local date such as 2017-07-03",
+            )
+            # the other spellings of ISO 8601, and digits of another script
+            for other, shown in [
+                ("'20170703'", '"20170703"'), ("2017-W27-1", "2017-W27-1"), ("2017W271", "2017W271"),
+                ("2017-184", "2017-184"), ("２017-07-03", "２017-07-03"), ("' 2017-07-03'", '" 2017-07-03"'),
+            ]
+        ),
         (
             "start: 2017-07-03", "start: 2017-07-03T06:00",
             "toy.yaml:4: clock.start = 2017-07-03T06:00; expected a local date such as 2017-07-03",
@@ -187,6 +198,17 @@ def test_all_problems_come_at_once_in_the_order_of_lines(tmp_path: Path) -> None
         "toy.yaml:13: prosumers.0.battery.capacity_kwh = -1",
         "overrides:1: network.power_factor = 0",
     ]
+
+
+@pytest.mark.parametrize("digits", ["0x" + "f" * 8000, "9" * 8000])
+def test_a_number_too_long_to_print_is_named(tmp_path: Path, digits: str) -> None:
+    allowed = "expected a whole number of at most 100 digits"
+    text = GOOD.replace("seed: 3", f"seed: {digits}")
+    assert complaints(write(tmp_path, text)) == [f"toy.yaml:2: seed = {digits[:56]} ...; {allowed}"]
+    assert complaints(write(tmp_path, GOOD), overrides={"clock.days": 1, "seed": 1 << 40_000}) == [
+        f"overrides:2: seed = 0x1{'0' * 53} ...; {allowed}"
+    ]
+    assert load_scenario(write(tmp_path, GOOD.replace("seed: 3", f"seed: {'9' * 100}"))).seed == 10**100 - 1
 
 
 def test_quantities_may_carry_their_unit(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ SCHEMA = json_schema()
 KEYWORDS = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "required", "items", "anyOf",
     "additionalProperties", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "minItems", "if", "then", "not", "unit",
+    "minItems", "if", "then", "not", "format", "unit",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What YAML means here, where each value stands, and how what is no data is refused."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from vpp_sim.errors import ScenarioProblem
 from vpp_sim.scenario.written import find, plain, written
 from vpp_sim.scenario.yaml_lines import dump_yaml, parse_value, read_yaml, show
+
+TOO_DEEP = "expected at most 32 levels of nesting"
 
 
 def read(tmp_path: Path, content: str | bytes) -> tuple[object, list[ScenarioProblem]]:
@@ -82,13 +85,53 @@ def test_an_alias_repeats_what_its_anchor_names(tmp_path: Path) -> None:
         ("a: 1\nb: \x07\n", 2, "text", '"b: \\u0007"', "expected text without control characters"),
         ('a: "\\ud800"\n', 1, "a", "'\\ud800'", "expected text without lone surrogates"),
         (b"a: 1\nb: \xff\n", 2, "scenario", "bytes", "expected text in UTF-8"),
-        ("a: " + "[" * 600, 1, "scenario", "sections", "expected them nested less deeply"),
+        ("a: " + "9" * 101, 1, "a", "9" * 56 + " ...", "expected a whole number of at most 100 digits"),
+        (
+            "a: [1, -" + "9" * 8000 + "]",
+            1,
+            "a.1",
+            "-" + "9" * 55 + " ...",
+            "expected a whole number of at most 100 digits",
+        ),
+        ("a: 1\nb: 0x" + "f" * 8000, 2, "b", "0x" + "f" * 54 + " ...", "expected a whole number of at most 100 digits"),
+        ("a: 1\nb: " + "[" * 33, 2, "text", '"b: ' + "[" * 33 + '"', TOO_DEEP),
+        ("a:\n- " + "[" * 2000, 2, "text", '"- ' + "[" * 53 + " ...", TOO_DEEP),
+        ("a: " + "{b: " * 33, 1, "text", '"a: ' + ("{b: " * 13) + " ...", TOO_DEEP),
+        ("a:\n  " + "- " * 33 + "1", 2, "text", '"  ' + ("- " * 26) + "- ...", TOO_DEEP),
+        ("? " * 40, 1, "text", '"' + "? " * 27 + "? ...", TOO_DEEP),
     ],
 )
 def test_what_is_no_data_is_refused_with_its_line(
     tmp_path: Path, content: str | bytes, line: int, key: str, value: str, allowed: str
 ) -> None:
     assert only(read(tmp_path, content)[1]) == (line, key, value, allowed)
+
+
+def test_levels_up_to_the_deepest_are_read(tmp_path: Path) -> None:
+    for text in ("[" * 31 + "]" * 31, "\n  " + "- " * 31 + "1"):
+        value, problems = read(tmp_path, f"a: {text}")
+        assert problems == []
+        for _ in range(30):
+            (value,) = value.values() if isinstance(value, dict) else value  # type: ignore[attr-defined]
+
+
+def test_brackets_in_text_are_no_levels(tmp_path: Path) -> None:
+    brackets = "[" * 500
+    text = f"a: '{brackets}' # {brackets}\nb: |\n  {brackets}\nc: x{brackets}\n"
+    assert read(tmp_path, text) == ({"a": brackets, "b": f"{brackets}\n", "c": f"x{brackets}"}, [])
+
+
+def test_aliases_do_not_deepen_without_end(tmp_path: Path) -> None:
+    text = "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 40))
+    problem = read(tmp_path, text)[1][0]
+    assert (problem.key.split(".")[0], problem.allowed) == ("a31", TOO_DEEP)
+
+
+def test_deep_nesting_is_refused_at_once(tmp_path: Path) -> None:
+    begun = time.process_time()
+    for opening in ("[", "{", "- ", "? ", "{a: ", "[? "):
+        assert only(read(tmp_path, opening * 2000)[1])[3] == TOO_DEEP
+    assert time.process_time() - begun < 0.5  # each took as long before it was bounded
 
 
 def test_aliases_of_aliases_do_not_grow_without_end(tmp_path: Path) -> None:
@@ -155,3 +198,33 @@ def test_only_plain_data_becomes_a_tree() -> None:
         written({"a": {1}}, "f", 1)
     with pytest.raises(TypeError, match="expected keys that are text"):
         written({1: 2}, "f", 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (10**100, "expected a whole number of at most 100 digits"),
+        (-(1 << 40_000), "expected a whole number of at most 100 digits"),
+        (float("nan"), "expected a finite number"),
+        ("\ud800", "expected text without lone surrogates"),
+    ],
+    ids=["long", "very long", "nan", "surrogate"],
+)
+def test_only_what_can_be_written_becomes_a_tree(value: object, allowed: str) -> None:
+    with pytest.raises(ValueError, match=allowed):
+        written({"a": [value]}, "f", 1)
+    assert plain(written(10**100 - 1, "f", 1)) == 10**100 - 1
+
+
+def test_nesting_of_plain_data_is_bounded() -> None:
+    value: object = 1
+    for _ in range(32):
+        value = [value]
+    written(value, "f", 1)
+    with pytest.raises(ValueError, match=TOO_DEEP):
+        written({"a": value}, "f", 1)
+
+
+def test_whole_numbers_of_any_length_are_shown() -> None:
+    assert show(1 << 40_000) == "0x1" + "0" * 53 + " ..."
+    assert show(-(10**50)) == "-1" + "0" * 50

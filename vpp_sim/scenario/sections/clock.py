@@ -25,7 +25,7 @@ def _zone(name: str) -> str:
 class ClockSpec(Spec):
     """The time that a run covers, and its step."""
 
-    start: str
+    start: Annotated[str, Field(json_schema_extra={"format": "date"})]
     """First local day, for example ``2017-07-03``; a run covers whole local days."""
     days: Annotated[int, Field(ge=1, json_schema_extra={"unit": "d"})] = 7
     """Number of local days simulated; a day on which clocks change has 23 or 25 hours."""
@@ -38,9 +38,11 @@ class ClockSpec(Spec):
     @classmethod
     def _is_a_date(cls, text: str) -> str:
         try:
-            date.fromisoformat(text)
+            spelled = date.fromisoformat(text).isoformat()  # 20170703 and 2017-W27-1 are ISO 8601 as well
         except ValueError:
-            raise ValueError("expected a local date such as 2017-07-03") from None
+            spelled = ""
+        if text != spelled:
+            raise ValueError("expected a local date such as 2017-07-03")
         return text
 
     @field_validator("step")

@@ -29,8 +29,6 @@ class ForecastingSpec(Spec):
     """Forecaster of the homes' PV generation."""
     every: DurationS = SECONDS_PER_HOUR
     """Time between two forecasts; a multiple of the clock's step."""
-    home_correlation: Fraction = 0.2
-    """Correlation of the homes' forecast errors, used to add their quantiles up to those of the fleet."""
 
 
 class StorageSpec(Spec):
