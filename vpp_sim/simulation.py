@@ -254,7 +254,6 @@ def simulate(
             bidder=WHOLESALE_BIDDERS.load(scenario.pricing.wholesale.kind)(),
             expected_eur_per_kwh=inputs.wholesale_eur_per_kwh[:-lead],
             market=scenario.market.wholesale,
-            home_correlation=scenario.forecasting.home_correlation,
         )
         pricing_desk.publish_first_day()
         storage = StorageAgent(world, clock, fleet, controller=models.storage, acts=scenario.ess.acts)

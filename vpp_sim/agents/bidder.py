@@ -44,8 +44,6 @@ class BiddingDesk:
         Day-ahead price that is expected when bids are due.
     market : WholesaleMarketSpec
         Gate closure and imbalance spreads.
-    home_correlation : float
-        Rank correlation of the homes' load errors.
     """
 
     name = "bidding_desk"
@@ -59,10 +57,9 @@ class BiddingDesk:
         bidder: WholesaleBidder,
         expected_eur_per_kwh: FloatArray,
         market: WholesaleMarketSpec,
-        home_correlation: float,
     ) -> None:
         self._world, self._clock, self._planner, self._bidder = world, clock, planner, bidder
-        self._price, self._market, self._correlation = expected_eur_per_kwh, market, home_correlation
+        self._price, self._market = expected_eur_per_kwh, market
         self._gates = {step: day for day, step in enumerate(gate_steps(clock, market.gate_closure))}
         self._write = world.day_ahead.claim(self.name)
         known = DayAhead(np.full(clock.n_steps, np.nan), np.full((3, clock.n_steps), np.nan))
@@ -88,7 +85,7 @@ class BiddingDesk:
         rows = slice(steps.start, steps.stop)
         planned = self._planner.battery_kw(soc_kwh, forecast, tariff, gate, steps.stop - gate)
         battery_kw = planned[:, steps.start - gate :].sum(axis=0)
-        net_kw = fleet_quantiles_kw(forecast, steps.start, len(steps), self._correlation)
+        net_kw = fleet_quantiles_kw(forecast, steps.start, len(steps))
         levels = np.array(forecast.levels)
         position, foreseen = known.position_kwh.copy(), known.forecast_kw.copy()
         position[rows] = self._bidder.bid(

@@ -19,6 +19,9 @@ from vpp_sim.units import SECONDS_PER_HOUR
 
 __all__ = ["ForecastDesk"]
 
+_NO_PV_KWP = 1e-9
+"""Stands for the nameplate power of a home without PV, whose solar power is zero in any unit."""
+
 
 class ForecastDesk:
     """Writes the forecast at its cadence, and whenever bids are due.
@@ -68,33 +71,43 @@ class ForecastDesk:
     def issue(self, step: int) -> Forecast:
         """Return the forecast that is issued as `step` begins; nothing from `step` on is read."""
         fleet, per_hour = self._fleet, self._clock.steps_per_hour
-        demand_kw = self._predict(self._demand, fleet.load_kw, step)
-        has_pv = fleet.pv_kwp > 0
-        per_kwp = np.divide(fleet.pv_kw, fleet.pv_kwp, out=np.zeros_like(fleet.pv_kw), where=has_pv)
-        solar_kw = self._predict(self._solar, per_kwp, step) * fleet.pv_kwp[:, None, None]
+        kwp, all_kwp = np.maximum(fleet.pv_kwp, _NO_PV_KWP), max(float(fleet.pv_kwp.sum()), _NO_PV_KWP)
+        demand_kw = self._predict(self._demand, fleet.load_kw, np.ones(len(fleet)), 1.0, step)
+        solar_kw = self._predict(self._solar, fleet.pv_kw, kwp, all_kwp, step)
+        middle = self._demand.levels.index(0.5)
         return Forecast(
             issue_step=step,
             steps_per_day=24 * per_hour,
             levels=self._demand.levels,
-            demand_kw=np.repeat(demand_kw, per_hour, axis=1),
-            solar_kw=np.repeat(solar_kw, per_hour, axis=1),
+            net_kw=np.repeat(demand_kw[:-1, :, middle] - solar_kw[:-1, :, middle], per_hour, axis=1),
+            fleet_demand_kw=np.repeat(demand_kw[-1], per_hour, axis=0),
+            fleet_solar_kw=np.repeat(solar_kw[-1], per_hour, axis=0),
         )
 
     def _forecast(self, step: int) -> None:
         if step % self._every_steps == 0 or step in self._gates:
             self._write(self.issue(step))
 
-    def _predict(self, model: Forecaster, series: FloatArray, step: int) -> FloatArray:
+    def _predict(
+        self, model: Forecaster, series: FloatArray, unit: FloatArray, fleet_unit: float, step: int
+    ) -> FloatArray:
+        """Return quantiles of each home and, last, of the fleet, shape (n + 1, H, Q) [kW].
+
+        The model sees each series in multiples of its `unit` (a solar array in that of its nameplate power).
+        """
         context, per_hour = model.context_steps, self._clock.steps_per_hour
         first = step - context * per_hour
         calendar = Clock(self._clock.start, SECONDS_PER_HOUR, 0).local_time(
             first // per_hour, context + model.horizon_steps
         )
+        past_kw = self._fleet.hourly_before(series, step, context, per_hour)
+        units = np.append(unit, fleet_unit)
         inputs = ForecastInputs(
-            history_kw=self._fleet.hourly_before(series, step, context, per_hour).T,
+            history_kw=np.column_stack([past_kw, past_kw.sum(axis=1)]).T / units[:, None],
             weather=self._fleet.hourly_before(self._fleet.weather, step, context, per_hour),
             hour=calendar.hour,
             day_of_week=calendar.day_of_week,
             day_of_year=calendar.day_of_year,
         )
-        return model.predict(inputs)
+        quantiles_kw: FloatArray = model.predict(inputs) * units[:, None, None]
+        return quantiles_kw

@@ -68,14 +68,11 @@ class Planner:
         return planned_kw
 
 
-def fleet_quantiles_kw(forecast: Forecast, step: int, n_steps: int, home_correlation: float) -> FloatArray:
+def fleet_quantiles_kw(forecast: Forecast, step: int, n_steps: int) -> FloatArray:
     """Return quantiles of the fleet's load less its solar power, shape (n_steps, Q) [kW].
 
-    Homes' load errors have the rank correlation `home_correlation`; all see the same sun, so their solar errors go
-    together; load and sun err independently.
+    Load and sun are taken to err independently.
     """
-    levels = np.array(forecast.levels)
-    leads = forecast.leads(step, n_steps)
-    demand = aggregate_quantiles(forecast.demand_kw[:, leads], levels, rank_correlation=home_correlation)
-    feed = aggregate_quantiles(-forecast.solar_kw[:, leads, ::-1], levels, rank_correlation=1.0)
-    return aggregate_quantiles(np.stack([demand, feed]), levels, rank_correlation=0.0)
+    levels, leads = np.array(forecast.levels), forecast.leads(step, n_steps)
+    both = np.stack([forecast.fleet_demand_kw[leads], -forecast.fleet_solar_kw[leads, ::-1]])
+    return aggregate_quantiles(both, levels, rank_correlation=0.0)

@@ -1,6 +1,6 @@
 """What agents leave in the world for those who act later in the tick: frozen messages, one type a slot.
 
-n is the number of prosumers, H the number of forecast steps, Q of quantiles, B of buses, M of trades, A of accounts.
+n is the number of prosumers, H the number of forecast steps, Q of quantiles, M of trades, A of accounts.
 """
 
 from __future__ import annotations
@@ -44,27 +44,34 @@ class Metered:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Quantiles of load and solar power, each of shape (n, H, Q) [kW], from step `issue_step` on."""
+    """What is foreseen from step `issue_step` on.
+
+    `net_kw`, shape (n, H), is each home's median load less its median solar power [kW]. `fleet_demand_kw` and
+    `fleet_solar_kw`, shape (H, Q), are quantiles of the sums over all homes, forecast as series of their own, since the
+    median of a sum is not the sum of the medians.
+    """
 
     issue_step: int
     steps_per_day: int
     levels: tuple[float, ...]
-    demand_kw: FloatArray
-    solar_kw: FloatArray
+    net_kw: FloatArray
+    fleet_demand_kw: FloatArray
+    fleet_solar_kw: FloatArray
 
     def median_net_kw(self, step: int, n_steps: int) -> FloatArray:
-        """Return the median of load less that of sun from `step` on, shape (n, n_steps) [kW].
+        """Return the median of load less that of sun from `step` on, shape (n, n_steps) [kW]; a copy.
 
         Beyond the horizon, the same hours of the day before are repeated.
         """
-        middle = self.levels.index(0.5)
-        leads = self.leads(step, n_steps)
-        return self.demand_kw[:, leads, middle] - self.solar_kw[:, leads, middle]
+        lead = step - self.issue_step
+        if lead + n_steps <= self.net_kw.shape[1]:
+            return self.net_kw[:, lead : lead + n_steps].copy()
+        return self.net_kw[:, self.leads(step, n_steps)]
 
     def leads(self, step: int, n_steps: int) -> IntArray:
         """Return the forecast's column for each of `n_steps` steps from `step` on, shape (n_steps,)."""
         lead = np.arange(step - self.issue_step, step - self.issue_step + n_steps, dtype=np.int64)
-        return repeated(lead, self.demand_kw.shape[1], self.steps_per_day)
+        return repeated(lead, self.net_kw.shape[1], self.steps_per_day)
 
 
 @dataclass(frozen=True, slots=True)
