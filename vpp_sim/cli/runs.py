@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -11,15 +10,13 @@ import typer
 from vpp_sim.cli.console import KPI_COLUMNS, print_table
 from vpp_sim.cli.files import require_folder
 from vpp_sim.cli.options import RESULTS, Results
-from vpp_sim.errors import DataError, UserError
+from vpp_sim.errors import UserError
 
 if TYPE_CHECKING:
     from vpp_sim.runs.catalogue import Catalogue
     from vpp_sim.runs.folder import RunFolder
 
 __all__ = ["Run", "add_to_catalogue", "open_catalogue", "runs_app"]
-
-_LOG = logging.getLogger(__name__)
 
 runs_app = typer.Typer(name="runs", help="List, show and compare runs.", rich_markup_mode=None)
 
@@ -32,8 +29,6 @@ Run: TypeAlias = Annotated[
 def open_catalogue(results: Path) -> Catalogue:
     """Return the catalogue of the runs in `results`, completed by what it does not know yet.
 
-    Sweeps and other processes only write folders, and so does a run that fails; folders are copied and deleted.
-
     Raises
     ------
     UserError
@@ -43,10 +38,7 @@ def open_catalogue(results: Path) -> Catalogue:
 
     require_folder(results, "runs")
     catalogue = Catalogue(results)
-    known = {record.path for record in catalogue.list()}
-    for manifest in sorted(results.resolve().rglob("manifest.json")):
-        if manifest.parent not in known and manifest.parent.suffix != ".partial":
-            _add(catalogue, manifest.parent)
+    catalogue.add_missing()
     return catalogue
 
 
@@ -55,15 +47,6 @@ def add_to_catalogue(folder: RunFolder, results: Path) -> None:
     from vpp_sim.runs.catalogue import Catalogue
 
     Catalogue(results).add(folder)
-
-
-def _add(catalogue: Catalogue, path: Path) -> None:
-    from vpp_sim.runs.folder import RunFolder
-
-    try:
-        catalogue.add(RunFolder.open(path))
-    except DataError as error:
-        _LOG.warning("not listed: %s", error)
 
 
 @runs_app.command("list")

@@ -6,24 +6,26 @@ and writes ahead, so that readers never block.
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from vpp_sim.errors import UnknownNameError, UserError, nearest
+from vpp_sim.runs.folder import RunFolder
 from vpp_sim.runs.kpis import KPIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from vpp_sim.runs.folder import RunFolder
-
 __all__ = ["Catalogue", "RunRecord"]
 
+_LOG = logging.getLogger(__name__)
 _BUSY_S = 60.0
 _METADATA = sa.MetaData()
 _RUNS = sa.Table(
@@ -98,6 +100,7 @@ class Catalogue:
 
     def __init__(self, results_dir: Path, url: str | None = None) -> None:
         self._root = Path(results_dir).resolve()
+        self._unreadable: set[Path] = set()
         if url is None:
             self._root.mkdir(parents=True, exist_ok=True)
             url = f"sqlite:///{self._root / 'catalogue.sqlite'}"
@@ -109,29 +112,41 @@ class Catalogue:
 
     def add(self, folder: RunFolder, labels: Mapping[str, Any] | None = None) -> RunRecord:
         """Add a finished run, or replace what the catalogue says of it."""
-        manifest = folder.manifest()
-        record = RunRecord(
-            run_id=folder.run_id,
-            name=manifest.name,
-            digest=manifest.digest,
-            status=manifest.status,
-            error=manifest.error,
-            created=manifest.started,
-            path=folder.path.resolve(),
-            seed=manifest.seeds.get("scenario"),
-            kpis=folder.kpis() if manifest.status == "complete" else {},
-            labels=dict(labels or {}),
-        )
-        row = {field: getattr(record, field) for field in RunRecord.__slots__} | {"path": self._stored(record.path)}
+        record = _record_of(folder, labels or {})
+        row = self._row(record)
         with self._engine.begin() as connection:
             connection.execute(sa.delete(_RUNS).where(_RUNS.c.path == row["path"]))
             connection.execute(sa.insert(_RUNS).values(**row))
         return record
 
+    def add_missing(self) -> None:
+        """Add the runs below the folder of all runs that the catalogue does not know, without labels.
+
+        A failed run only leaves its folder, and folders are copied. What cannot be read is logged once and not listed.
+        """
+        known = self._paths() | self._unreadable
+        for manifest in sorted(self._root.rglob("manifest.json")):
+            path = manifest.parent
+            if path not in known and path.suffix != ".partial":
+                self._add_unknown(path)
+
+    def _add_unknown(self, path: Path) -> None:
+        try:
+            record = _record_of(RunFolder.open(path), {})
+        except UserError as error:
+            self._unreadable.add(path)
+            _LOG.warning("not listed: %s", error)
+            return
+        with suppress(IntegrityError), self._engine.begin() as connection:  # added meanwhile, perhaps with labels
+            connection.execute(sa.insert(_RUNS).values(**self._row(record)))
+
     def list(
         self, *, name: str | None = None, status: str | None = None, labels: Mapping[str, Any] | None = None
     ) -> list[RunRecord]:
-        """Return the runs, oldest first, of one scenario, with one status, or that carry all of `labels`."""
+        """Return the runs, oldest first, of one scenario, with one status, or that carry all of `labels`.
+
+        Runs whose folders are gone are left out; they are listed again when their folders are back.
+        """
         query = sa.select(_RUNS).order_by(_RUNS.c.created, _RUNS.c.run_id)
         if name is not None:
             query = query.where(_RUNS.c.name == name)
@@ -140,10 +155,10 @@ class Catalogue:
         with self._engine.connect() as connection:
             records = [self._record(row) for row in connection.execute(query).mappings()]
         wanted = dict(labels or {}).items()
-        return [record for record in records if wanted <= dict(record.labels).items()]
+        return [record for record in records if wanted <= dict(record.labels).items() and _is_there(record)]
 
     def find(self, key: str) -> RunRecord:
-        """Return the one run that `key` names: ``latest``, the beginning of an id, ``name/id``, or a path.
+        """Return the one run that `key` names: ``latest``, an id or ``name/id`` or the beginning of one, or a path.
 
         Raises
         ------
@@ -155,7 +170,8 @@ class Catalogue:
             raise UserError(f"there is no run in the catalogue of {self._root}")
         if key == "latest":
             return records[-1]
-        found = [record for record in records if _answers_to(record, key)]
+        found = [record for record in records if _is_called(record, key)]
+        found = found or [record for record in records if _begins_with(record, key)]
         if not found:
             raise _no_such_run(key, records)
         if len(found) > 1:
@@ -201,8 +217,13 @@ class Catalogue:
         """Close all connections."""
         self._engine.dispose()
 
-    def _stored(self, path: Path) -> str:
-        return (path.relative_to(self._root) if path.is_relative_to(self._root) else path).as_posix()
+    def _paths(self) -> set[Path]:
+        with self._engine.connect() as connection:
+            return {self._root / path for path in connection.scalars(sa.select(_RUNS.c.path))}
+
+    def _row(self, record: RunRecord) -> dict[str, Any]:
+        path = record.path.relative_to(self._root) if record.path.is_relative_to(self._root) else record.path
+        return {field: getattr(record, field) for field in RunRecord.__slots__} | {"path": path.as_posix()}
 
     def _record(self, row: Any) -> RunRecord:
         return RunRecord(**{**row, "path": self._root / row["path"]})
@@ -228,13 +249,39 @@ def _create_table(engine: sa.Engine) -> None:
 
 
 def _no_such_run(key: str, records: Sequence[RunRecord]) -> UserError:
-    heads = {text[: len(key)]: text for record in records for text in (record.run_id, f"{record.name}/{record.run_id}")}
+    heads = {name[: len(key)]: name for record in records for name in _names(record)}
     hint = nearest(key, heads)
     newest = f"the newest of {len(records)} is {records[-1].name}/{records[-1].run_id}"
     return UserError(f"there is no run {key!r}; {newest}" + (f"; did you mean {heads[hint]!r}?" if hint else ""))
 
 
-def _answers_to(record: RunRecord, key: str) -> bool:
-    if record.run_id.startswith(key) or f"{record.name}/{record.run_id}".startswith(key):
-        return True
-    return "/" in key and Path(key).resolve() == record.path
+def _is_called(record: RunRecord, key: str) -> bool:
+    return key in _names(record) or ("/" in key and Path(key).resolve() == record.path)
+
+
+def _begins_with(record: RunRecord, key: str) -> bool:
+    return any(name.startswith(key) for name in _names(record))
+
+
+def _names(record: RunRecord) -> tuple[str, str]:
+    return record.run_id, f"{record.name}/{record.run_id}"
+
+
+def _is_there(record: RunRecord) -> bool:
+    return (record.path / "manifest.json").is_file()
+
+
+def _record_of(folder: RunFolder, labels: Mapping[str, Any]) -> RunRecord:
+    manifest = folder.manifest()
+    return RunRecord(
+        run_id=folder.run_id,
+        name=manifest.name,
+        digest=manifest.digest,
+        status=manifest.status,
+        error=manifest.error,
+        created=manifest.started,
+        path=folder.path.resolve(),
+        seed=manifest.seeds.get("scenario"),
+        kpis=folder.kpis() if manifest.status == "complete" else {},
+        labels=dict(labels),
+    )

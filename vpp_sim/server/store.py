@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from vpp_sim.errors import DataError, UserError, nearest
+from vpp_sim.errors import UserError, nearest
 from vpp_sim.runs.catalogue import Catalogue
 from vpp_sim.runs.folder import RunFolder
 from vpp_sim.server.problems import RequestError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpp_sim.runs.catalogue import RunRecord
 
 __all__ = ["LATEST", "RunStore"]
@@ -21,7 +21,6 @@ __all__ = ["LATEST", "RunStore"]
 LATEST = "latest"
 """Stands for the newest run wherever an id is expected."""
 
-_LOG = logging.getLogger(__name__)
 _MOST_SHOWN = 80
 
 
@@ -44,14 +43,13 @@ class RunStore:
             raise UserError(f"{results_dir}: there is no such folder of runs")
         self.root = results_dir.resolve()
         self._catalogue = Catalogue(self.root)
-        self._unreadable: set[Path] = set()
         self._lock = Lock()
 
     def list(self, *, name: str | None = None, status: str | None = None) -> list[RunRecord]:
         """Return the runs whose folders are there, newest first, of one scenario or with one status."""
-        self._complete()
-        records = self._catalogue.list(name=name, status=status)
-        return [record for record in reversed(records) if _is_there(record)]
+        with self._lock:  # one look at all folders at a time
+            self._catalogue.add_missing()
+        return self._catalogue.list(name=name, status=status)[::-1]
 
     def find(self, run_id: str) -> RunRecord:
         """Return the run with exactly this id, or the newest for ``latest``.
@@ -84,23 +82,3 @@ class RunStore:
         if record.status != "complete":
             raise RequestError(404, "failed run", f"run {record.run_id} failed and has no results: {record.error}")
         return record, RunFolder.open(record.path)
-
-    def _complete(self) -> None:
-        """Add to the catalogue the folders that it does not know: copies, failed runs, and those of sweeps."""
-        with self._lock:
-            known = {record.path for record in self._catalogue.list()} | self._unreadable
-            for manifest in sorted(self.root.rglob("manifest.json")):
-                path = manifest.parent
-                if path not in known and path.suffix != ".partial":
-                    self._add(path)
-
-    def _add(self, path: Path) -> None:
-        try:
-            self._catalogue.add(RunFolder.open(path))
-        except DataError as error:
-            self._unreadable.add(path)
-            _LOG.warning("not listed: %s", error)
-
-
-def _is_there(record: RunRecord) -> bool:
-    return (record.path / "manifest.json").is_file()

@@ -77,6 +77,57 @@ def test_compare(catalogue: Catalogue) -> None:
         catalogue.compare(["aa"], ["load_kw"])
 
 
+def test_a_run_whose_id_begins_anothers_can_be_named(catalogue: Catalogue, tmp_path: Path) -> None:
+    first = catalogue.find("aa")
+    second = catalogue.add(write_run(tmp_path / "results", run_data(homes=2, days=1), digest="a" * 64))
+    assert second.run_id == f"{first.run_id}-2"
+    for key in (first.run_id, f"made_up/{first.run_id}", str(first.path)):
+        assert catalogue.find(key) == first
+    assert catalogue.find(second.run_id) == second
+    frame = catalogue.compare([first.run_id, second.run_id], ["load_kwh"])
+    assert frame.columns.tolist() == ["unit", first.run_id, second.run_id]
+    with pytest.raises(UserError, match="2 runs begin with 'aaa'"):
+        catalogue.find("aaa")
+
+
+def test_runs_that_others_wrote_are_added_once(
+    catalogue: Catalogue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        write_run(tmp_path / "results", run_data(homes=2, days=1), digest=f"{number}" * 64)
+    for name, text in {"damaged": "{", "d.partial": "{}"}.items():
+        (tmp_path / "results" / name).mkdir()
+        (tmp_path / "results" / name / "manifest.json").write_text(text)
+    assert len(catalogue.list()) == 3
+    for _ in range(2):
+        catalogue.add_missing()
+        assert sorted(record.digest[0] for record in catalogue.list()) == ["1", "2", "a", "b", "c"]
+    assert catalogue.find("111").labels == {}
+    assert catalogue.find("aaa").labels == {"sweep": "sizes", "size": "a"}
+    assert [record.getMessage().partition(": cannot be read")[0] for record in caplog.records] == [
+        f"not listed: {tmp_path / 'results' / 'damaged' / 'manifest.json'}"
+    ]
+
+
+def test_a_run_that_another_added_meanwhile_keeps_its_labels(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Catalogue, "_paths", lambda _: set())  # as it was before the other process added them
+    catalogue.add_missing()
+    assert [record.labels["size"] for record in catalogue.list()] == ["a", "b", "c"]
+
+
+def test_runs_whose_folders_are_gone_are_left_out(catalogue: Catalogue, tmp_path: Path) -> None:
+    gone = catalogue.find("ccc")
+    gone.path.rename(tmp_path / "elsewhere")
+    assert [record.digest[0] for record in catalogue.list()] == ["a", "b"]
+    assert catalogue.find("latest").digest[0] == "b"
+    with pytest.raises(UserError, match="there is no run 'ccc'"):
+        catalogue.find("ccc")
+    (tmp_path / "elsewhere").rename(gone.path)
+    assert catalogue.find("ccc") == gone
+
+
 def test_wrong_keys_are_explained(catalogue: Catalogue, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there is no run 'bbbx'; .* did you mean 'bbbbbbbbbbbb-20260102T030405Z'"):
         catalogue.find("bbbx")
