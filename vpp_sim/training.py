@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vpp_sim.forecasting.fitting import FitResult, FitSettings, Progress
     from vpp_sim.forecasting.weights import ModelCard
 
-__all__ = ["SPLITS", "forecast_table", "split_of", "train_ess", "train_forecaster"]
+__all__ = ["SPLITS", "forecast_table", "split_of", "storage_trials", "train_ess", "train_forecaster"]
 
 SPLITS: dict[str, tuple[str, str]] = {
     "train": ("2016-08-01", "2017-04-30"),
@@ -295,7 +295,7 @@ def train_ess(
         raise DataError(f"the {kind} storage controller has nothing to train; allowed: {', '.join(sorted(SETTINGS))}")
     data, chosen = _storage_data(source, prices), settings or SETTINGS[kind]
     began, began_cpu = time.perf_counter(), time.process_time()
-    trial = _trial_cases(data, "validation")
+    trial = _trials(data, "validation")
     best_eur = {name: optimal_saving_eur(cases).sum() for name, cases in trial.items()}
 
     def score(network: ActionNetwork) -> float:
@@ -329,8 +329,23 @@ def _storage_data(source: str, prices: str) -> _StorageData:
     )
 
 
-def _trial_cases(data: _StorageData, split: str) -> dict[str, Cases]:
-    """Return the homes in a split under their own tariff, which is known, and under market prices, set day by day."""
+def storage_trials(split: str, *, source: str = "fontana", prices: str = "netherlands_day_ahead") -> dict[str, Cases]:
+    """Return what storage policies are measured on in a split, by tariff.
+
+    ``own`` is the homes' own tariff, known in advance, without pay for feeding in; ``wholesale`` follows the market,
+    set day by day. Every home has the battery of the data; forecasts repeat yesterday.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such source.
+    DataError
+        If the data does not cover the split.
+    """
+    return _trials(_storage_data(source, prices), split)
+
+
+def _trials(data: _StorageData, split: str) -> dict[str, Cases]:
     from vpp_sim.ess.curriculum import reference_cases
     from vpp_sim.ess.tariffs import wholesale_shaped
 
@@ -388,19 +403,18 @@ def _layers(network: ActionNetwork) -> tuple[Any, Any]:
 
 
 def _storage_metrics(kind: str, data: _StorageData, network: ActionNetwork, split: str) -> dict[str, Any]:
-    """Return by tariff what hindsight saves a home [EUR], and each controller's share of it, metered and not."""
+    """Return by tariff what hindsight saves a home [EUR], and what share of it each controller saves."""
     from vpp_sim.ess.evaluation import closed_loop_saving_eur, optimal_saving_eur
     from vpp_sim.ess.policy import PolicyController
 
     controllers = {name: CONTROLLERS.load(name).open(data.homes.step_s) for name in ("idle", "self_consumption")}
     controllers[kind] = PolicyController(network)
     rows: dict[str, Any] = {}
-    for tariff, cases in _trial_cases(data, split).items():
+    for tariff, cases in _trials(data, split).items():
         best_eur = optimal_saving_eur(cases)
-        rows[tariff] = {"best_saving_eur_per_home": round(float(best_eur.mean()), 2), "share_of_best": {}}
-        for name, controller in controllers.items():
-            saved_eur = closed_loop_saving_eur(controller, cases)
-            rows[tariff]["share_of_best"][name] = round(float(saved_eur.sum() / best_eur.sum()), 4)
-        before_eur = closed_loop_saving_eur(controllers[kind], cases, acts="before_meter")
-        rows[tariff]["share_of_best"][f"{kind}_before_meter"] = round(float(before_eur.sum() / best_eur.sum()), 4)
+        rows[tariff] = {"best_saving_eur_per_home": round(float(best_eur.mean()), 2)}
+        for acts in ("after_meter", "before_meter"):
+            saved_eur = {name: closed_loop_saving_eur(c, cases, acts=acts).sum() for name, c in controllers.items()}
+            shares = {name: round(float(saved / best_eur.sum()), 4) for name, saved in saved_eur.items()}
+            rows[tariff]["share_of_best" if acts == "after_meter" else "share_of_best_before_meter"] = shares
     return rows

@@ -85,9 +85,11 @@ def storage_features(
     out[:, 3] = np.minimum(usable_kwh / power_kw / 4.0, 3.0)
     out[:, 4] = 5.0 * (1.0 - fleet.charge_efficiency * fleet.discharge_efficiency)
     out[:, 5] = np.clip(net_kw[:, 0] / power_kw, -3.0, 3.0)
-    net_hours = _now_then_hours(net_kw, step_h)
-    out[:, 6 : 6 + HORIZON_H] = np.clip(net_hours * (4.0 / usable_kwh)[:, None], -5.0, 5.0)
-    out[:, 6 + HORIZON_H :] = price_features(buy_eur_per_kwh, sell_eur_per_kwh, step_h)
+    shares = out[:, 6 : 6 + HORIZON_H]
+    np.multiply(_now_then_hours(net_kw, step_h), (4.0 / usable_kwh)[:, None], out=shares, casting="same_kind")
+    np.maximum(shares, -5.0, out=shares)
+    np.minimum(shares, 5.0, out=shares)
+    out[:, 6 + HORIZON_H :] = price_features(buy_eur_per_kwh, sell_eur_per_kwh, step_h).astype(np.float32)
     return out
 
 

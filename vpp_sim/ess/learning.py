@@ -82,7 +82,7 @@ class LearningSettings:
 
     hidden: tuple[int, ...] = (64, 64)
     discount: float = 0.99
-    clone_steps: int = 4000
+    clone_steps: int = 12_000
     clone_batch: int = 1024
     clone_rate: float = 2e-3
     shaped: bool = True

@@ -10,7 +10,8 @@ from gymnasium.utils.env_checker import check_env
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.curriculum import training_cases
-from vpp_sim.ess.environment import ENVIRONMENT_ID, StorageEnv, two_price_home
+from vpp_sim.ess.dynamic_programming import state_values, worth_eur
+from vpp_sim.ess.environment import ENVIRONMENT_ID, Potential, StorageEnv, two_price_home
 from vpp_sim.ess.episodes import Cases, stored_value_eur
 from vpp_sim.ess.vector_environment import StorageVecEnv
 
@@ -114,3 +115,25 @@ def test_a_normalised_reward_is_a_share_of_a_full_battery(cases: Cases) -> None:
     worth = cases.fleet.capacity_kwh[4] * cases.buy_eur_per_kwh[4].mean()
     assert rewards[0] != 0.0
     assert rewards[1] == pytest.approx(rewards[0] / worth)
+
+
+def test_shaping_moves_rewards_but_not_what_a_policy_adds_up_to(cases: Cases) -> None:
+    values = state_values(cases, discount=1.0)
+    length, n = 20, 8
+    plain, shaped = (
+        StorageVecEnv(cases, n, episode_steps=length, normalised=False, potential=potential, seed=2)
+        for potential in (None, Potential(values, 1.0))
+    )
+    sums = []
+    for env in (plain, shaped):
+        env.reset()
+        lanes = env.lanes
+        case, start, soc_kwh = lanes.case, lanes.start, lanes.soc_kwh
+        rewards = [lanes.advance(np.full(n, t % 10)) for t in range(length)]
+        end = (lanes.case, lanes.step, lanes.soc_kwh)
+        sums.append(np.sum([reward for reward, _, _ in rewards], axis=0))
+    ended = worth_eur(values, lanes.fleet, *end)
+    began = worth_eur(values, lanes.fleet, case, start, soc_kwh)
+    left = stored_value_eur(cases, lanes.fleet, *end)
+    np.testing.assert_allclose(sums[1], sums[0] - left + ended - began, rtol=1e-5, atol=1e-5)
+    assert (sums[1] < 1e-3).all()  # nobody does better than the best in hindsight
