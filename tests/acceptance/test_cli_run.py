@@ -1,10 +1,14 @@
 """``run`` and ``sweep`` from file to folder, on two homes for a day, without trained models."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vpp_sim.cli import main
+from vpp_sim.runs.catalogue import Catalogue
 
 BASE = Path(__file__).parents[2] / "scenarios" / "base" / "california.yaml"
 SCENARIO = f"""\
@@ -54,13 +58,34 @@ def test_a_sweep_runs_every_combination_into_one_table(capsys: pytest.CaptureFix
     assert main(["sweep", "sweep.yaml"]) == 0
     out = capsys.readouterr().out
     assert "homes_bill_eur.gain" in out
-    folder = Path(out.splitlines()[-1])
-    assert (folder / "heat_map.png").read_bytes().startswith(b"\x89PNG")
+    assert "prosumers.0.battery.capacity_kwh" in out
+    assert "tariff.price_eur_per_kwh" not in out  # it has one value
+    folder, figure = map(Path, out.splitlines()[-2:])
+    assert figure == folder / "heat_map.png"
+    assert figure.read_bytes().startswith(b"\x89PNG")
     table = (folder / "jobs.csv").read_text().splitlines()
     assert len(table) == 3
     assert [row.split(",")[1] for row in table] == ["prosumers.0.battery.capacity_kwh", "0.0", "6.4"]
     assert main(["runs", "list", "--status", "complete"]) == 0
     assert capsys.readouterr().out.count(" complete ") == 2
+    label = "prosumers.0.battery.capacity_kwh=6.4"
+    assert main(["runs", "list", "--label", "sweep=sizes", "--label", label]) == 0
+    assert capsys.readouterr().out.count(" complete ") == 1
+    (record,) = Catalogue(Path("results")).list(labels={"sweep": "sizes", "prosumers.0.battery.capacity_kwh": 0})
+    assert record.labels == {
+        "sweep": "sizes", "prosumers.0.battery.capacity_kwh": 0, "tariff.price_eur_per_kwh": 0.3, "seed": 1
+    }  # fmt: skip
+
+
+def test_a_sweep_on_a_cluster_says_nothing_of_the_cluster() -> None:
+    Path("sweep.yaml").write_text("name: sizes\nbase: toy.yaml\nexecutor: dask\ngrid: {clock.days: [1]}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "vpp_sim.cli", "sweep", "sweep.yaml", "--quiet"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(BASE.parents[2])},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (Path(done.stdout.strip()) / "jobs.csv").is_file()
+    assert len(Catalogue(Path("results")).list(labels={"sweep": "sizes", "clock.days": 1})) == 1
 
 
 def test_a_sweep_with_a_job_that_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

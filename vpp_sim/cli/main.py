@@ -41,6 +41,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _is_told(record: logging.LogRecord) -> bool:
+    """Tell warnings of everybody, and what our own code says; some libraries ask for all that they do to be told."""
+    return record.levelno >= logging.WARNING or record.name.startswith("vpp_sim")
+
+
 @app.callback()
 def _configure(
     version: Annotated[
@@ -49,8 +54,12 @@ def _configure(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also log what happens on the way.")] = False,
 ) -> None:
     """Simulate virtual power plants: homes, storage, forecasts, markets, a feeder and a settlement chain."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_is_told)
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
     )
 
 

@@ -12,7 +12,7 @@ from vpp_sim.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NamedOverrides", "Quiet", "Results", "ScenarioFile", "SetOptions", "parse_overrides"]
+__all__ = ["NamedOverrides", "Quiet", "Results", "ScenarioFile", "SetOptions", "parse_labels", "parse_overrides"]
 
 RESULTS = Path("results")
 
@@ -51,15 +51,30 @@ def parse_overrides(texts: Sequence[str] | None) -> dict[str, object]:
     >>> parse_overrides(["clock.days=1", "market.wholesale.gate_closure=10:00", "chain=null"])
     {'clock.days': 1, 'market.wholesale.gate_closure': '10:00', 'chain': None}
     """
+    return _assignments(texts, "--set", "clock.days=1")
+
+
+def parse_labels(texts: Sequence[str] | None) -> dict[str, object]:
+    """Return what ``--label`` options mean, as :func:`parse_overrides` does.
+
+    Examples
+    --------
+    >>> parse_labels(["sweep=battery_tariff", "seed=1"])
+    {'sweep': 'battery_tariff', 'seed': 1}
+    """
+    return _assignments(texts, "--label", "sweep=battery_tariff")
+
+
+def _assignments(texts: Sequence[str] | None, option: str, example: str) -> dict[str, object]:
     from vpp_sim.scenario.yaml_lines import parse_value
 
-    overrides: dict[str, object] = {}
+    values: dict[str, object] = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"--set {text}: expected key=value, such as clock.days=1")
+            raise UserError(f"{option} {text}: expected key=value, such as {example}")
         try:
-            overrides[key.strip()] = parse_value(value)
+            values[key.strip()] = parse_value(value)
         except ValueError as error:
-            raise UserError(f"--set {text}: {error}") from None
-    return overrides
+            raise UserError(f"{option} {text}: {error}") from None
+    return values

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from vpp_sim.cli.console import KPI_COLUMNS, print_table
 from vpp_sim.cli.files import require_folder
-from vpp_sim.cli.options import RESULTS, Results
+from vpp_sim.cli.options import RESULTS, Results, parse_labels
 from vpp_sim.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vpp_sim.runs.catalogue import Catalogue
     from vpp_sim.runs.folder import RunFolder
 
@@ -54,17 +57,30 @@ def list_runs(
     results: Results = RESULTS,
     name: Annotated[str | None, typer.Option("--name", help="Only runs of this scenario.")] = None,
     status: Annotated[str | None, typer.Option("--status", help="Only runs that are complete, or failed.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY=VALUE", help="Only runs so labelled, such as sweep=NAME; repeatable."),
+    ] = None,
 ) -> None:
-    """List the runs, oldest first."""
+    """List the runs, oldest first; those of sweeps carry labels: the sweep's name and the values of its grid."""
     if status not in {None, "complete", "failed"}:
         raise UserError(f"--status {status}: expected complete or failed")
-    records = open_catalogue(results).list(name=name, status=status)
+    wanted = parse_labels(label)
+    records = open_catalogue(results).list(name=name, status=status, labels=wanted)
+    columns = ["scenario", "run", "status", "started (UTC)", "seed"]
     rows = [
-        (record.name, record.run_id, record.status, record.created, "" if record.seed is None else str(record.seed))
+        [record.name, record.run_id, record.status, record.created, "" if record.seed is None else str(record.seed)]
         for record in records
     ]
-    columns = ("scenario", "run", "status", "started (UTC)", "seed")
-    print_table(columns, rows, text_columns=columns[:4])
+    if wanted:
+        columns.append("labels")
+        for row, record in zip(rows, records, strict=True):
+            row.append(_label_text({key: value for key, value in record.labels.items() if key not in wanted}))
+    print_table(columns, rows, text_columns=[column for column in columns if column != "seed"])
+
+
+def _label_text(labels: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in labels.items())
 
 
 @runs_app.command("show")
@@ -76,6 +92,8 @@ def show_run(run: Run, results: Results = RESULTS) -> None:
     record = open_catalogue(results).find(run)
     manifest = RunFolder.open(record.path).manifest()
     typer.echo(f"{record.name} {record.run_id}: {record.status}, seed {record.seed}, started {record.created}")
+    if record.labels:
+        typer.echo(_label_text(record.labels))
     if record.error:
         typer.echo(record.error)
     if record.kpis:

@@ -47,32 +47,36 @@ def sweep(
             if outcome.error and not quiet:
                 typer.echo(f"job {job.number} failed ({job.label}): {outcome.error}", err=True)
 
-        run_one = ScenarioJob(base.resolve(), results.resolve(), started)
+        run_one = ScenarioJob(base.resolve(), results.resolve(), started, spec.name)
         result = run_sweep(spec, run_one, make_executor(workers=workers or spec.workers), show)
     folder = results / spec.name / f"{started:%Y%m%dT%H%M%SZ}"
     write_sweep(result, folder)
+    figure = None
     if spec.figure is not None and spec.figure.kpi in result.kpis:
         from vpp_sim.figures import style
         from vpp_sim.figures.heat_map import heat_map
 
-        style.save(heat_map(result, spec.figure), folder / "heat_map.png")
+        figure = folder / "heat_map.png"
+        style.save(heat_map(result, spec.figure), figure)
     if not quiet:
-        _print_summary(result)
-    typer.echo(folder)
+        _print_summary(result, [key for key, values in spec.grid.items() if len(values) > 1])
+        typer.echo(folder)
+    if quiet or figure is not None:
+        typer.echo(figure or folder)
     if len(result.failures):
         typer.echo(f"{len(result.failures)} of {len(result.table)} jobs failed", err=True)
         raise typer.Exit(1)
 
 
-def _print_summary(result: SweepResult) -> None:
+def _print_summary(result: SweepResult, keys: list[str]) -> None:
+    """Print mean and interval of the chief KPIs, by the keys of the grid that have several values."""
     for kpi in (name for name in _SHOWN_KPIS if name in result.kpis):
-        frame = result.summary(kpi)
         rows = [
-            (*map(str, row[: len(result.keys)]), str(row[-3]), _amount(row[-2]), _amount(row[-1]))
-            for row in frame.itertuples(index=False)
+            (*(str(row[key]) for key in keys), str(row["n"]), _amount(row["mean"]), _amount(row["half_width"]))
+            for row in result.summary(kpi).to_dict("records")
         ]
         typer.echo(kpi)
-        print_table((*result.keys, "runs", "mean", "+/- (95 %)"), rows[:_MOST_ROWS], text_columns=result.keys)
+        print_table((*keys, "runs", "mean", "+/- (95 %)"), rows[:_MOST_ROWS], text_columns=keys)
         if len(rows) > _MOST_ROWS:
             typer.echo(f"... and {len(rows) - _MOST_ROWS} more in summary.csv")
 

@@ -30,7 +30,7 @@ PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class ScenarioJob:
-    """Runs a scenario with overrides and returns its KPIs; picklable.
+    """Runs a scenario with overrides, adds the run to the catalogue, and returns its KPIs; picklable.
 
     Attributes
     ----------
@@ -40,11 +40,14 @@ class ScenarioJob:
         Where run folders are written.
     started : datetime
         Stamp of the run folders, in UTC.
+    sweep : str
+        Name of the sweep; with the overrides it labels the runs in the catalogue.
     """
 
     base: Path
     results_dir: Path
     started: datetime
+    sweep: str
 
     def __call__(self, overrides: Overrides) -> Kpis:
         """Run one job.
@@ -59,9 +62,11 @@ class ScenarioJob:
         mapping of str to float or None
             See :func:`kpi_columns`.
         """
+        from vpp_sim.runs.catalogue import Catalogue
         from vpp_sim.simulation import run_scenario
 
         folder = run_scenario(self.base, started=self.started, results_dir=self.results_dir, overrides=overrides)
+        Catalogue(self.results_dir).add(folder, {"sweep": self.sweep, **overrides})
         return kpi_columns(folder.kpis())
 
 

@@ -1,5 +1,9 @@
 """Exit statuses, and what is said on which stream."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import typer
 
@@ -94,6 +98,26 @@ def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> 
     for name in names:
         assert main([*name, "--help"]) == 0
         assert len(capsys.readouterr().out.splitlines()[2]) > 20
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], ["WARNING distributed.scheduler: lost", "WARNING vpp_sim.sweeps: slow"]),
+        (["-v"], ["WARNING distributed.scheduler: lost", "INFO vpp_sim.sweeps: begun", "WARNING vpp_sim.sweeps: slow"]),
+    ],
+)
+def test_libraries_that_set_their_own_level_are_quiet(options: list[str], said: list[str], tmp_path: Path) -> None:
+    program = (
+        "import logging\nfrom vpp_sim.cli import main\n"
+        f"assert main({[*options, 'schema', '--out', str(tmp_path / 's.json')]!r}) == 0\n"
+        "logging.getLogger('distributed').setLevel(logging.INFO)  # as it does when it is imported\n"
+        "for name, told in ('distributed.scheduler', ('State start', 'lost')), ('vpp_sim.sweeps', ('begun', 'slow')):\n"
+        "    logging.getLogger(name).info(told[0])\n"
+        "    logging.getLogger(name).warning(told[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == said
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

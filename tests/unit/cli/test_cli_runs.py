@@ -1,11 +1,14 @@
 """``runs`` and ``plot`` over folders that other processes wrote."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.run_tables import run_data, write_run
 from vpp_sim.cli import main
+from vpp_sim.runs.catalogue import Catalogue
+from vpp_sim.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,36 @@ def test_list_narrows_by_status_and_name(capsys: pytest.CaptureFixture[str], res
     assert "ccc" in out
     assert "aaa" not in out
     assert "aaa" not in printed(capsys, "runs", "list", "--results", str(results), "--name", "other")
+
+
+def test_list_narrows_by_labels_and_shows_the_others(
+    capsys: pytest.CaptureFixture[str], results: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    catalogue = Catalogue(copy)
+    for path, size in zip(sorted((copy / "made_up").glob("[ab]*")), (6.4, 12.8), strict=True):
+        catalogue.add(RunFolder.open(path), {"sweep": "sizes", "battery.capacity_kwh": size, "chain": None})
+    catalogue.close()
+    command = ("runs", "list", "--results", str(copy), "--label")
+    assert "labels" not in printed(capsys, *command[:-1])
+    lines = printed(capsys, *command, "sweep=sizes").splitlines()
+    assert [line.split()[1][0] for line in lines if "made_up" in line] == ["a", "b"]
+    assert [line.strip().rpartition("  ")[2].strip() for line in lines if "made_up" in line] == [
+        "battery.capacity_kwh=6.4, chain=null", "battery.capacity_kwh=12.8, chain=null",
+    ]  # fmt: skip
+    narrow = printed(capsys, *command, "sweep=sizes", "--label", "battery.capacity_kwh=12.80")
+    assert [line.split()[1][0] for line in narrow.splitlines() if "made_up" in line] == ["b"]
+    assert "made_up" not in printed(capsys, *command, "sweep=size")
+    assert printed(capsys, "runs", "show", "bbb", "--results", str(copy)).splitlines()[1] == (
+        "sweep=sizes, battery.capacity_kwh=12.8, chain=null"
+    )
+
+
+@pytest.mark.parametrize("text", ["sweep", "=sizes"])
+def test_a_label_is_a_key_and_a_value(capsys: pytest.CaptureFixture[str], results: Path, text: str) -> None:
+    assert main(["runs", "list", "--results", str(results), "--label", text]) == 2
+    assert capsys.readouterr().err == f"error: --label {text}: expected key=value, such as sweep=battery_tariff\n"
 
 
 def test_an_unknown_status_is_a_mistake(capsys: pytest.CaptureFixture[str], results: Path) -> None:

@@ -42,7 +42,7 @@ def test_gain_is_positive_where_the_vpp_is_better() -> None:
 
 
 def test_jobs_travel_to_other_processes() -> None:
-    job = ScenarioJob(SCENARIO, Path("results"), datetime(2026, 1, 2, tzinfo=UTC))
+    job = ScenarioJob(SCENARIO, Path("results"), datetime(2026, 1, 2, tzinfo=UTC), "sizes")
     assert pickle.loads(pickle.dumps(job)) == job
 
 
@@ -53,7 +53,7 @@ def test_every_job_of_the_study_is_sound() -> None:
 
 
 def test_slips_in_the_grid_show_before_the_first_run() -> None:
-    spec = SweepSpec(base="b", grid={"tariff.price_eur_per_kwh": (0.2, 0.1)})
+    spec = SweepSpec(base="b", grid={"tariff.kind": ("flat",), "tariff.price_eur_per_kwh": (0.2, 0.1)})
     with pytest.raises(ScenarioError, match=r"levies_eur_per_kwh <= price_eur_per_kwh \(0\.1\)"):
         check_jobs(spec, SCENARIO, expand(spec), "sweep.yaml")
     spec = SweepSpec(base="b", grid={"tariff.prise_eur_per_kwh": (0.2,)})
