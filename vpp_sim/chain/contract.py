@@ -46,8 +46,12 @@ class RevertedError(ChainError):
 
     def __init__(self, action: str, error: str, arguments: Mapping[str, Any]) -> None:
         self.action, self.error, self.arguments = action, error, dict(arguments)
+        super().__init__(self.action, self.error, self.arguments)
+
+    def __str__(self) -> str:
+        """Return the message."""
         shown = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
-        super().__init__(f"{action} reverted: {error}({shown})")
+        return f"{self.action} reverted: {self.error}({shown})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,11 @@ class CallRevertedError(ChainError):
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        super().__init__(f"call reverted with 0x{data.hex()}")
+        super().__init__(data)
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"call reverted with 0x{self.data.hex()}"
 
 
 @runtime_checkable

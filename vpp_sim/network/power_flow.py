@@ -47,8 +47,12 @@ class PowerFlowError(PhysicsError):
 
     def __init__(self, feeder: str, steps: tuple[int, ...], reason: str) -> None:
         self.feeder, self.steps, self.reason = feeder, steps, reason
-        more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
-        super().__init__(f"power flow of {feeder} has no solution at step {steps[0]}{more}: {reason}")
+        super().__init__(feeder, steps, reason)
+
+    def __str__(self) -> str:
+        """Return the message."""
+        more = f" and {len(self.steps) - 1} more" if len(self.steps) > 1 else ""
+        return f"power flow of {self.feeder} has no solution at step {self.steps[0]}{more}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

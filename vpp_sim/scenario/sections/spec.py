@@ -28,9 +28,13 @@ class RefusalError(ValueError):
         The nearest valid value, or empty.
     """
 
-    def __init__(self, allowed: str, *, keys: tuple[str, ...] = (), hint: str = "") -> None:
+    def __init__(self, allowed: str, keys: tuple[str, ...] = (), hint: str = "") -> None:
         self.allowed, self.keys, self.hint = allowed, keys, hint
-        super().__init__(allowed + (f"; did you mean {hint!r}?" if hint else ""))
+        super().__init__(allowed, keys, hint)
+
+    def __str__(self) -> str:
+        """Return what is allowed, with the nearest valid value if one is near."""
+        return self.allowed + (f"; did you mean {self.hint!r}?" if self.hint else "")
 
 
 class Spec(BaseModel):
