@@ -33,6 +33,7 @@ from vpp_sim.agents.storage import StorageAgent
 from vpp_sim.arrays import FloatArray
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.data.coverage import require_coverage
+from vpp_sim.errors import DataError
 from vpp_sim.ess.protocol import Controller
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
@@ -80,8 +81,8 @@ class Inputs:
         Steps of the run.
     fleet : Fleet
         The homes.
-    wholesale_eur_per_kwh, default_eur_per_kwh : ndarray, shape (day + T,)
-        Day-ahead price and default tariff, from 24 hours before the start on [EUR/kWh].
+    wholesale_eur_per_kwh, default_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (day + T,)
+        Day-ahead price, default tariff and the levies within it, from 24 hours before the start on [EUR/kWh].
     digests : dict of str to str
         SHA-256 of each data file.
     repaired : dict of str to int
@@ -92,6 +93,7 @@ class Inputs:
     fleet: Fleet
     wholesale_eur_per_kwh: FloatArray
     default_eur_per_kwh: FloatArray
+    levies_eur_per_kwh: FloatArray
     digests: dict[str, str]
     repaired: dict[str, int]
 
@@ -162,13 +164,18 @@ def load_inputs(scenario: Scenario) -> Inputs:
     wholesale = prices.at(clock.stamps(-lead, 1)[0], lead + clock.n_steps, clock.step_s)
     rows = slice(fleet.row(-lead), fleet.row(clock.n_steps))
     own = fleet.tariff_eur_per_kwh[rows]
+    default = own if scenario.tariff.kind == "data" else np.full_like(own, scenario.tariff.price_eur_per_kwh)
+    if (default < scenario.tariff.energy_eur_per_kwh).any():
+        raise DataError(
+            f"tariff.energy_eur_per_kwh = {scenario.tariff.energy_eur_per_kwh:g} exceeds the default tariff, "
+            f"whose lowest price is {default.min():g} EUR/kWh"
+        )
     return Inputs(
         clock=clock,
         fleet=fleet,
         wholesale_eur_per_kwh=wholesale,
-        default_eur_per_kwh=own
-        if scenario.tariff.kind == "data"
-        else np.full_like(own, scenario.tariff.price_eur_per_kwh),
+        default_eur_per_kwh=default,
+        levies_eur_per_kwh=default - scenario.tariff.energy_eur_per_kwh,
         digests={**fleet.digests, scenario.prices.kind: prices.digest},
         repaired={
             **fleet.dropped,
@@ -213,7 +220,7 @@ def simulate(
     begun = time.perf_counter()
     clock, fleet, streams = inputs.clock, inputs.fleet, Streams(scenario.seed)
     world, lead = World(), 24 * clock.steps_per_hour
-    day_ahead = inputs.wholesale_eur_per_kwh[lead:]
+    day_ahead, levies = inputs.wholesale_eur_per_kwh[lead:], inputs.levies_eur_per_kwh[lead:]
     gates = {step: day for day, step in enumerate(gate_steps(clock, scenario.market.wholesale.gate_closure))}
     planner = Planner(clock, fleet, models.storage)
     zone = scenario.clock.timezone
@@ -245,7 +252,8 @@ def simulate(
             publications={step + clock.steps_per_hour: day for step, day in gates.items()},
             wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
             default_eur_per_kwh=inputs.default_eur_per_kwh,
-            tariff=scenario.tariff,
+            levies_eur_per_kwh=inputs.levies_eur_per_kwh,
+            feed_in_eur_per_kwh=scenario.tariff.feed_in_eur_per_kwh,
         )
         bidding_desk = BiddingDesk(
             world,
@@ -263,11 +271,19 @@ def simulate(
             mechanism=CLEARINGS.load(scenario.market.local.kind)(),
             bidding=scenario.market.local.bidding,
             limits=streams.members("limit_price", fleet.names),
-            levies_eur_per_kwh=scenario.tariff.levies_eur_per_kwh,
+            levies_eur_per_kwh=levies,
         )
         feeder = FEEDERS.load(scenario.network.kind)()
         grid = GridOperator(world, fleet, feeder=feeder, power_factor=scenario.network.power_factor)
-        ledger = Ledger(world, clock, fleet, scenario=scenario, day_ahead_eur_per_kwh=day_ahead)
+        ledger = Ledger(
+            world,
+            clock,
+            fleet,
+            day_ahead_eur_per_kwh=day_ahead,
+            levies_eur_per_kwh=levies,
+            market=scenario.market.wholesale,
+            guarantees=scenario.pricing.retail.guarantee,
+        )
         auditor = Auditor(world, clock, fleet, ledger.accounts)
         scribe = Scribe(
             world,

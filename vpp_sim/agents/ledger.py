@@ -15,7 +15,7 @@ from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 from vpp_sim.market.wholesale import two_settlement
 from vpp_sim.runs.tables import ACCOUNTS
-from vpp_sim.scenario.scenario import Scenario
+from vpp_sim.scenario.sections.trading import WholesaleMarketSpec
 from vpp_sim.units import to_micro_eur, to_wh
 
 __all__ = ["Ledger"]
@@ -34,21 +34,30 @@ class Ledger:
     ----------
     world, clock, fleet
         Where it acts.
-    scenario : Scenario
-        Levies, imbalance spreads, and whether the VPP guarantees the default bill.
-    day_ahead_eur_per_kwh : ndarray, shape (T,)
-        Day-ahead price of every step [EUR/kWh].
+    day_ahead_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (T,)
+        Day-ahead price, and levies within the retail price, of every step [EUR/kWh].
+    market : WholesaleMarketSpec
+        Imbalance spreads.
+    guarantees : bool
+        Whether the VPP refunds at the end what a home paid above its default bill.
     """
 
     name = "ledger"
 
     def __init__(
-        self, world: World, clock: Clock, fleet: Fleet, *, scenario: Scenario, day_ahead_eur_per_kwh: FloatArray
+        self,
+        world: World,
+        clock: Clock,
+        fleet: Fleet,
+        *,
+        day_ahead_eur_per_kwh: FloatArray,
+        levies_eur_per_kwh: FloatArray,
+        market: WholesaleMarketSpec,
+        guarantees: bool,
     ) -> None:
         self._world, self._clock, self._n = world, clock, len(fleet)
-        self._levies = scenario.tariff.levies_eur_per_kwh
-        self._guarantees, self._market = scenario.pricing.retail.guarantee, scenario.market.wholesale
-        self._price = day_ahead_eur_per_kwh
+        self._price, self._levies = day_ahead_eur_per_kwh, levies_eur_per_kwh
+        self._market, self._guarantees = market, guarantees
         self.accounts = (*fleet.names, *ACCOUNTS)
         self._balance = np.zeros(len(self.accounts), dtype=np.int64)
         self._traded_wh = np.zeros(len(self.accounts), dtype=np.int64)
@@ -101,8 +110,8 @@ class Ledger:
         default_eur = tariff.default_eur_per_kwh[column] * import_kwh - sell * export_kwh
         self._default_bill = self._default_bill + to_micro_eur(default_eur)
         return {
-            "retail_energy": self._homes_with(_VPP, (buy - self._levies) * rest_in_kwh),
-            "levies": self._homes_with(_GRID_OPERATOR, self._levies * import_kwh),
+            "retail_energy": self._homes_with(_VPP, (buy - self._levies[step]) * rest_in_kwh),
+            "levies": self._homes_with(_GRID_OPERATOR, self._levies[step] * import_kwh),
             "feed_in": self._homes_with(_VPP, -sell * rest_out_kwh),
         }
 

@@ -36,7 +36,7 @@ class LocalMarket:
         https://doi.org/10.1086/261868).
     limits : MemberStreams
         The homes' random streams for limit prices.
-    levies_eur_per_kwh : float
+    levies_eur_per_kwh : ndarray, shape (T,)
         Levies within the retail price [EUR/kWh].
     """
 
@@ -50,7 +50,7 @@ class LocalMarket:
         mechanism: ClearingMechanism,
         bidding: Literal["truthful", "zero_intelligence"],
         limits: MemberStreams,
-        levies_eur_per_kwh: float,
+        levies_eur_per_kwh: FloatArray,
     ) -> None:
         self._world, self._clock, self._mechanism = world, clock, mechanism
         self._draws, self._limits, self._levies = bidding == "zero_intelligence", limits, levies_eur_per_kwh
@@ -85,7 +85,8 @@ class LocalMarket:
         """Return the orders, and every home's limit price, shape (n,) [EUR/kWh]."""
         tariff = self._world.tariff.read()
         column = int(tariff.window(step, 1)[0])
-        retail, feed_in = float(tariff.buy_eur_per_kwh[column]) - self._levies, float(tariff.sell_eur_per_kwh[column])
+        retail = float(tariff.buy_eur_per_kwh[column] - self._levies[step])
+        feed_in = float(tariff.sell_eur_per_kwh[column])
         buys, sells = net_kwh > 0, net_kwh < 0
         if self._draws:
             limit = feed_in + (retail - feed_in) * self._limits.uniform(step)

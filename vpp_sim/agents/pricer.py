@@ -14,7 +14,6 @@ from vpp_sim.kernel.messages import Tariff
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 from vpp_sim.pricing.protocol import RetailPricer, RetailPrices, RetailProblem
-from vpp_sim.scenario.sections.prices import TariffSpec
 
 __all__ = ["PricingDesk"]
 
@@ -32,10 +31,10 @@ class PricingDesk:
         Gives the pricer for a number of steps; days with a change of clocks are shorter or longer.
     publications : mapping of int to int
         Step of publication to the day that is priced; steps below zero are before the start.
-    wholesale_eur_per_kwh, default_eur_per_kwh : ndarray, shape (day + T,)
-        Day-ahead price and default tariff, from 24 hours before the start on [EUR/kWh].
-    tariff : TariffSpec
-        Levies and feed-in payment.
+    wholesale_eur_per_kwh, default_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (day + T,)
+        Day-ahead price, default tariff and the levies within it, from 24 hours before the start on [EUR/kWh].
+    feed_in_eur_per_kwh : float
+        What homes are paid for feeding in [EUR/kWh].
     """
 
     name = "pricing_desk"
@@ -50,12 +49,14 @@ class PricingDesk:
         publications: Mapping[int, int],
         wholesale_eur_per_kwh: FloatArray,
         default_eur_per_kwh: FloatArray,
-        tariff: TariffSpec,
+        levies_eur_per_kwh: FloatArray,
+        feed_in_eur_per_kwh: float,
     ) -> None:
-        self._world, self._clock, self._planner, self._spec = world, clock, planner, tariff
+        self._world, self._clock, self._planner = world, clock, planner
         self._make_pricer, self._publications = make_pricer, publications
         self._pricers: dict[int, RetailPricer] = {}
         self._wholesale, self._default = wholesale_eur_per_kwh, default_eur_per_kwh
+        self._levies, self._feed_in = levies_eur_per_kwh, feed_in_eur_per_kwh
         self._lead = 24 * clock.steps_per_hour
         self.counts = {"retail price solves": 0, "retail price solves that fell back to the default tariff": 0}
         self.solve_s = 0.0
@@ -106,8 +107,8 @@ class PricingDesk:
             demand_kwh=np.maximum(net_kw, 0.0) * self._clock.step_h,
             wholesale_eur_per_kwh=self._wholesale[rows],
             default_eur_per_kwh=self._default[rows],
-            levies_eur_per_kwh=self._spec.levies_eur_per_kwh,
-            feed_in_eur_per_kwh=np.full(len(steps), self._spec.feed_in_eur_per_kwh),
+            levies_eur_per_kwh=self._levies[rows],
+            feed_in_eur_per_kwh=np.full(len(steps), self._feed_in),
         )
 
     def _message(self, first_step: int, buy_eur_per_kwh: FloatArray) -> Tariff:
@@ -115,7 +116,7 @@ class PricingDesk:
         return Tariff(
             first_step=first_step,
             buy_eur_per_kwh=buy_eur_per_kwh.copy(),
-            sell_eur_per_kwh=np.full(buy_eur_per_kwh.size, self._spec.feed_in_eur_per_kwh),
+            sell_eur_per_kwh=np.full(buy_eur_per_kwh.size, self._feed_in),
             default_eur_per_kwh=self._default[rows].copy(),
             steps_per_day=self._lead,
         )

@@ -64,7 +64,7 @@ class RetailProblem:
         Known or expected wholesale price [EUR/kWh], of either sign.
     default_eur_per_kwh : ndarray, shape (H,)
         Default retail price with levies [EUR/kWh], positive: the yardstick of the promise.
-    levies_eur_per_kwh : float
+    levies_eur_per_kwh : float or ndarray, shape (H,)
         Taxes and grid fees that the VPP passes on for every kWh sold [EUR/kWh].
     feed_in_eur_per_kwh : ndarray, shape (H,)
         What a home is paid for feeding in [EUR/kWh]; no retail price may fall below it, or a battery could earn by
@@ -79,7 +79,7 @@ class RetailProblem:
     demand_kwh: FloatArray
     wholesale_eur_per_kwh: FloatArray
     default_eur_per_kwh: FloatArray
-    levies_eur_per_kwh: float
+    levies_eur_per_kwh: FloatArray | float
     feed_in_eur_per_kwh: FloatArray
 
     def __post_init__(self) -> None:
@@ -91,7 +91,10 @@ class RetailProblem:
         for name in ("wholesale_eur_per_kwh", "default_eur_per_kwh", "feed_in_eur_per_kwh"):
             require_shape(name, getattr(self, name), horizon)
             require_finite(name, getattr(self, name))
-        require_finite("levies_eur_per_kwh", np.asarray(self.levies_eur_per_kwh))
+        levies = np.asarray(self.levies_eur_per_kwh, dtype=np.float64)
+        require_finite("levies_eur_per_kwh", levies)
+        if levies.ndim:
+            require_shape("levies_eur_per_kwh", levies, horizon)
         if (self.default_eur_per_kwh <= 0).any():
             raise PhysicsError(f"default_eur_per_kwh must be positive: lowest is {self.default_eur_per_kwh.min():g}")
 

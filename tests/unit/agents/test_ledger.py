@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.scenarios import light_scenario
 from tests.support.worlds import OpenWorld
 from vpp_sim.agents.ledger import Ledger
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.messages import DayAhead, Flow, LocalTrades, Tariff
 from vpp_sim.kernel.phases import Phase
+from vpp_sim.scenario.sections.trading import WholesaleMarketSpec
 
 TRADE = LocalTrades(
     buyer=np.array([0]),
@@ -40,8 +40,10 @@ def ledger(steps: int = 2, buy: float = 0.22) -> tuple[OpenWorld, Ledger]:
         world,
         clock,
         _TwoHomes(),
-        scenario=light_scenario(),
         day_ahead_eur_per_kwh=price,
+        levies_eur_per_kwh=np.full(steps, 0.13),
+        market=WholesaleMarketSpec(short_spread=0.25, long_spread=0.25),
+        guarantees=True,
     )
     world.put(0, tariff=Tariff(0, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
     world.put(0, day_ahead=DayAhead(np.full(steps, 0.4), np.zeros((3, steps))))

@@ -153,8 +153,8 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
             "cap_eur_per_kwh (0.1)",
         ),
         (
-            "seed: 3", "tariff: {price_eur_per_kwh: 0.1}",
-            "toy.yaml:2: tariff.price_eur_per_kwh = 0.1; expected levies_eur_per_kwh <= price_eur_per_kwh (0.1)",
+            "seed: 3", "tariff: {price_eur_per_kwh: 0.05}",
+            "toy.yaml:2: tariff.price_eur_per_kwh = 0.05; expected energy_eur_per_kwh <= price_eur_per_kwh (0.05)",
         ),
         (
             "seed: 3", "market: {wholesale: {gate_closure: 12:30}}",

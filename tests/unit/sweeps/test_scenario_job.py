@@ -53,8 +53,8 @@ def test_every_job_of_the_study_is_sound() -> None:
 
 
 def test_slips_in_the_grid_show_before_the_first_run() -> None:
-    spec = SweepSpec(base="b", grid={"tariff.kind": ("flat",), "tariff.price_eur_per_kwh": (0.2, 0.1)})
-    with pytest.raises(ScenarioError, match=r"levies_eur_per_kwh <= price_eur_per_kwh \(0\.1\)"):
+    spec = SweepSpec(base="b", grid={"tariff.kind": ("flat",), "tariff.price_eur_per_kwh": (0.2, 0.05)})
+    with pytest.raises(ScenarioError, match=r"energy_eur_per_kwh <= price_eur_per_kwh \(0\.05\)"):
         check_jobs(spec, SCENARIO, expand(spec), "sweep.yaml")
     spec = SweepSpec(base="b", grid={"tariff.prise_eur_per_kwh": (0.2,)})
     with pytest.raises(ScenarioError, match="did you mean 'price_eur_per_kwh'"):

@@ -29,16 +29,16 @@ class TariffSpec(Spec):
     """``flat``: one price at all hours; ``data``: the tariff in the homes' own data."""
     price_eur_per_kwh: _NonNegativePrice = 0.22
     """Price of a consumed kWh, levies included, when the tariff is flat."""
-    levies_eur_per_kwh: _NonNegativePrice = 0.13
-    """Network charges and taxes in that price, passed on to the grid operator."""
+    energy_eur_per_kwh: _NonNegativePrice = 0.09
+    """The supplier's part of the price; the rest is levies (network charges and taxes) for the grid operator."""
     feed_in_eur_per_kwh: _NonNegativePrice = 0.03
     """What a home is paid for a kWh fed in."""
 
     @model_validator(mode="after")
-    def _levies_fit(self) -> TariffSpec:
-        if self.kind == "flat" and self.levies_eur_per_kwh > self.price_eur_per_kwh:
+    def _energy_fits(self) -> TariffSpec:
+        if self.kind == "flat" and self.energy_eur_per_kwh > self.price_eur_per_kwh:
             raise RefusalError(
-                f"expected levies_eur_per_kwh <= price_eur_per_kwh ({self.price_eur_per_kwh})",
-                keys=("levies_eur_per_kwh", "price_eur_per_kwh"),
+                f"expected energy_eur_per_kwh <= price_eur_per_kwh ({self.price_eur_per_kwh})",
+                keys=("energy_eur_per_kwh", "price_eur_per_kwh"),
             )
         return self
