@@ -271,6 +271,7 @@ def simulate(
             mechanism=CLEARINGS.load(scenario.market.local.kind)(),
             bidding=scenario.market.local.bidding,
             limits=streams.members("limit_price", fleet.names),
+            arrivals=streams.members("arrival", fleet.names),
             levies_eur_per_kwh=levies,
         )
         feeder = FEEDERS.load(scenario.network.kind)()

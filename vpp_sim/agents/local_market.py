@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray
+from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
 from vpp_sim.kernel.messages import LocalTrades
@@ -34,8 +34,9 @@ class LocalMarket:
     bidding : {"truthful", "zero_intelligence"}
         Limit prices: the outside option, or uniform between the two outside options (Gode and Sunder, 1993,
         https://doi.org/10.1086/261868).
-    limits : MemberStreams
-        The homes' random streams for limit prices.
+    limits, arrivals : MemberStreams
+        The homes' random streams for limit prices, and for the order in which they arrive: a mechanism that lets the
+        earlier order go first where prices tie must not favour the same homes in every step.
     levies_eur_per_kwh : ndarray, shape (T,)
         Levies within the retail price [EUR/kWh].
     """
@@ -50,10 +51,12 @@ class LocalMarket:
         mechanism: ClearingMechanism,
         bidding: Literal["truthful", "zero_intelligence"],
         limits: MemberStreams,
+        arrivals: MemberStreams,
         levies_eur_per_kwh: FloatArray,
     ) -> None:
         self._world, self._clock, self._mechanism = world, clock, mechanism
-        self._draws, self._limits, self._levies = bidding == "zero_intelligence", limits, levies_eur_per_kwh
+        self._draws, self._limits, self._arrivals = bidding == "zero_intelligence", limits, arrivals
+        self._levies = levies_eur_per_kwh
         self.counts = {"orders": 0, "orders left without any trade": 0}
         self._write = world.trades.claim(self.name)
 
@@ -65,15 +68,16 @@ class LocalMarket:
         storage = self._world.storage.read()
         load_kw, pv_kw = self._world.flexible.read().load_kw, self._world.metered.read().pv_kw
         net_kwh = (load_kw - pv_kw + storage.charge_kw - storage.discharge_kw) * self._clock.step_h
-        book, limit = self._book(step, net_kwh)
+        home_of = np.argsort(self._arrivals.uniform(step), kind="stable")
+        book, limit = self._book(step, net_kwh[home_of], home_of)
         clearing = self._mechanism.clear(book)
         matched = np.union1d(clearing.buyer, clearing.seller).size
         self.counts["orders"] += book.buyer.size + book.seller.size
         self.counts["orders left without any trade"] += book.buyer.size + book.seller.size - matched
         self._write(
             LocalTrades(
-                buyer=clearing.buyer,
-                seller=clearing.seller,
+                buyer=home_of[clearing.buyer],
+                seller=home_of[clearing.seller],
                 energy_kwh=clearing.energy_kwh,
                 price_eur_per_kwh=clearing.price_eur_per_kwh,
                 bid_eur_per_kwh=limit[clearing.buyer],
@@ -81,15 +85,15 @@ class LocalMarket:
             )
         )
 
-    def _book(self, step: int, net_kwh: FloatArray) -> tuple[OrderBook, FloatArray]:
-        """Return the orders, and every home's limit price, shape (n,) [EUR/kWh]."""
+    def _book(self, step: int, net_kwh: FloatArray, home_of: IntArray) -> tuple[OrderBook, FloatArray]:
+        """Return the orders, and every limit price, shape (n,) [EUR/kWh]; both, as `net_kwh`, in order of arrival."""
         tariff = self._world.tariff.read()
         column = int(tariff.window(step, 1)[0])
         retail = float(tariff.buy_eur_per_kwh[column] - self._levies[step])
         feed_in = float(tariff.sell_eur_per_kwh[column])
         buys, sells = net_kwh > 0, net_kwh < 0
         if self._draws:
-            limit = feed_in + (retail - feed_in) * self._limits.uniform(step)
+            limit = feed_in + (retail - feed_in) * self._limits.uniform(step)[home_of]
         else:
             limit = np.where(buys, retail, feed_in)
         buyer, seller = np.flatnonzero(buys), np.flatnonzero(sells)

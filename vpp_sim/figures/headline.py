@@ -57,8 +57,14 @@ def _vpp(run: RunData) -> str:
     )  # fmt: skip
     return (
         f"The VPP {verb} {abs(ours):,.2f} EUR, where a plain retailer of the same homes would have "
-        f"{'earned' if theirs >= 0 else 'lost'} {abs(theirs):,.2f} EUR. Homes and VPP together are {end}."
+        f"{'earned' if theirs >= 0 else 'lost'} {abs(theirs):,.2f} EUR. Homes and VPP together are {end}; the grid "
+        f"operator received {_more_or_less(-_change(run, 'grid_operator'))}."
     )
+
+
+def _change(run: RunData, account: str) -> float:
+    """Return by how much the cost of `account` is above the counterfactual's [EUR]."""
+    return run.vpp.account_eur(account) - run.counterfactual.account_eur(account)
 
 
 def _gainers(bills: pd.DataFrame) -> str:

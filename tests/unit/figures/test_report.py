@@ -83,6 +83,11 @@ def test_headline_says_who_paid_and_who_gained(run) -> None:
     )
     sentences = headline(replace(run, bills=bills))
     assert sentences[0].startswith(f"The 3 homes paid {run.vpp.homes_eur():,.2f} EUR together.")
+    operator = [-tables.ledger.query("account == 'grid_operator'")["amount_micro_eur"].sum() / 1e6 for tables in
+                (run.vpp, run.counterfactual)]  # fmt: skip
+    change = operator[0] - operator[1]
+    received = f"{abs(change):,.2f} EUR {'more' if change > 0 else 'less'}"
+    assert sentences[1].endswith(f"; the grid operator received {received}.")
     assert sentences[2] == (
         "1 homes gained and 1 lost, from +2.00 EUR (home 1) to -1.25 EUR (home 3). 1 paid more than their default bill."
     )
