@@ -1,5 +1,6 @@
 """A user's mistakes on the command line: one line each, exit status 2, no traceback, nothing written."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from vpp_sim.cli import main
+from vpp_sim.ess.policy import PolicyController
+from vpp_sim.ess.weights import PRETRAINED
+from vpp_sim.forecasting.neural import NeuralForecaster
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
@@ -110,6 +114,31 @@ def test_a_text_that_is_no_override(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_runs_where_there_are_none(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert complaint(capsys, *arguments) == ["results: there is no such folder of runs"]
+
+
+@pytest.fixture(params=["pv_lstm", "load_transformer", "ess_ppo"])
+def renamed_weights(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Let models be opened from a copy of the shipped ones in which one file has another name; return its old path."""
+    folder = tmp_path_factory.mktemp("models") / "pretrained"
+    shutil.copytree(PRETRAINED, folder)
+    weights = folder / f"{request.param}.safetensors"
+    weights.rename(folder / "renamed.safetensors")
+    for opens in (NeuralForecaster.from_pretrained, PolicyController.open):
+        assert opens.__func__.__defaults__ == (PRETRAINED,)  # type: ignore[attr-defined]
+        monkeypatch.setattr(opens.__func__, "__defaults__", (folder,))  # type: ignore[attr-defined]
+    return weights
+
+
+def test_a_run_whose_weights_are_missing_writes_nothing(
+    capsys: pytest.CaptureFixture[str], renamed_weights: Path
+) -> None:
+    (line,) = complaint(capsys, "run", FONTANA, "--set", "clock.days=1")
+    assert line.startswith("no trained ")
+    assert line.endswith(f": {renamed_weights} does not exist")
+    assert main(["validate", FONTANA]) == 0  # opens no model
+    assert "fontana is valid" in capsys.readouterr().out
 
 
 def test_a_sweep_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
