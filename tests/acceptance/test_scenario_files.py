@@ -105,4 +105,4 @@ def test_a_quick_run_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     homes = folder.table("bills")
     assert len(folder.table("timeseries")) == 24
     assert {f"homes/home_{number}" for number in (1, 2, 3, 4)} <= set(homes.astype(str).to_numpy().ravel())
-    assert not (folder.path / "chain.parquet").exists()
+    assert folder.table("chain").empty
