@@ -26,9 +26,9 @@ def test_the_study_of_batteries_and_tariffs() -> None:
     assert (spec.n_jobs, spec.seeds, spec.executor) == (36, (1, 2, 3), "dask")
     assert spec.grid["prosumers.0.battery.capacity_kwh"] == (0.0, 3.2, 6.4, 12.8)
     jobs = expand(spec)
-    assert (
-        jobs[-1].label
-        == "tariff.kind=flat, market.local.bidding=zero_intelligence, prosumers.0.battery.capacity_kwh=12.8, tariff.price_eur_per_kwh=0.36, seed=3"
+    assert jobs[-1].label == (
+        "tariff.kind=flat, market.local.bidding=zero_intelligence, prosumers.0.battery.capacity_kwh=12.8, "
+        "tariff.price_eur_per_kwh=0.36, seed=3"
     )
     scenario = read_scenario(base, jobs[-1].overrides).scenario
     assert (scenario.prosumers[0].battery.capacity_kwh, scenario.tariff.price_eur_per_kwh, scenario.seed) == (
