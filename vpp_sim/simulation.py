@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ class Models:
     def cards(self) -> dict[str, dict[str, Any]]:
         """Cards of the models that were trained, by role."""
         roles = {"demand": self.demand, "solar": self.solar, "storage": self.storage}
-        return {role: card for role, model in roles.items() if (card := getattr(model, "card", None))}
+        return {role: asdict(card) for role, model in roles.items() if (card := getattr(model, "card", None))}
 
 
 def open_models(scenario: Scenario) -> Models:
@@ -402,7 +402,7 @@ def run(scenario: Scenario, *, started: datetime, results_dir: Path, on_progress
     models, plain_models = open_models(scenario), open_models(without_vpp)
     with RunFolder.create(results_dir, scenario.name, scenario.digest, started) as writer:
         (writer.path / "scenario.yaml").write_text(dump_scenario(scenario), encoding="utf-8")
-        manifest = _manifest(scenario, inputs, started)
+        manifest = _manifest(scenario, inputs, models, started)
         writer.write_manifest(manifest)
         begun = time.perf_counter()
         outcome = simulate(scenario, inputs, models, writer.path, on_progress=on_progress)
@@ -442,7 +442,7 @@ def run_scenario(
     return run(loaded.scenario, started=started, results_dir=results_dir, on_progress=on_progress)
 
 
-def _manifest(scenario: Scenario, inputs: Inputs, started: datetime) -> Manifest:
+def _manifest(scenario: Scenario, inputs: Inputs, models: Models, started: datetime) -> Manifest:
     return Manifest(
         name=scenario.name,
         digest=scenario.digest,
@@ -450,7 +450,7 @@ def _manifest(scenario: Scenario, inputs: Inputs, started: datetime) -> Manifest
         seeds={"scenario": scenario.seed},
         data_digests=inputs.digests,
         counts=inputs.repaired,
-        information=_information(scenario),
+        information=_information(scenario) | _samples(models, inputs.clock),
         facts={
             "step_h": inputs.clock.step_h,
             "battery_capacity_kwh": float(inputs.fleet.batteries.capacity_kwh.sum()),
@@ -495,3 +495,17 @@ def _information(scenario: Scenario) -> dict[str, str]:
         "demand response": "homes know the prices of the whole day and their own load as it comes",
         "local market": "homes bid their metered net energy of this step",
     }
+
+
+def _samples(models: Models, clock: Clock) -> dict[str, str]:
+    """Say of each trained model what it was fitted and chosen on, and whether the run lies outside of that."""
+    first, last = (clock.stamps(step, 1)[0].date().isoformat() for step in (0, clock.n_steps - 1))
+    found = {}
+    for role, card in models.cards.items():
+        fitted, chosen = card["splits"]["train"], card["splits"]["validation"]
+        overlaps = first <= max(fitted[1], chosen[1]) and last >= min(fitted[0], chosen[0])
+        found[f"{role} model"] = (
+            f"{card['kind']}, fitted on {fitted[0]} to {fitted[1]}, chosen on {chosen[0]} to {chosen[1]}; "
+            + ("this run OVERLAPS them, so its results flatter the model" if overlaps else "this run is out of sample")
+        )
+    return found

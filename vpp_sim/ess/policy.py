@@ -14,7 +14,7 @@ from vpp_sim.ess.actions import powers
 from vpp_sim.ess.features import storage_features
 from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.protocol import StorageObservation, horizon_steps, require_observation
-from vpp_sim.ess.weights import PRETRAINED, load_policy
+from vpp_sim.ess.weights import PRETRAINED, PolicyCard, load_policy, read_policy_card
 
 __all__ = ["DqnController", "PolicyController", "PpoController"]
 
@@ -26,13 +26,15 @@ class PolicyController:
     ----------
     network : ActionNetwork
         The trained network.
+    card : PolicyCard, optional
+        How it was trained.
     """
 
     needs_truth = False
     kind: ClassVar[str]
 
-    def __init__(self, network: ActionNetwork) -> None:
-        self.network = network
+    def __init__(self, network: ActionNetwork, card: PolicyCard | None = None) -> None:
+        self.network, self.card = network, card
 
     @classmethod
     def open(cls, step_s: int, folder: Path = PRETRAINED) -> Self:
@@ -46,7 +48,7 @@ class PolicyController:
             If the policy is missing or is not what its card describes.
         """
         horizon_steps(step_s / 3600)
-        return cls(load_policy(cls.kind, folder))
+        return cls(load_policy(cls.kind, folder), read_policy_card(cls.kind, folder))
 
     def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return the powers of the best action of each battery, each of shape (n,) [kW].

@@ -13,7 +13,7 @@ from vpp_sim.errors import DataError
 from vpp_sim.forecasting.fitting import single_thread
 from vpp_sim.forecasting.network import NetworkConfig, QuantileNetwork, WindowBatch
 from vpp_sim.forecasting.protocol import ForecastInputs, require_inputs
-from vpp_sim.forecasting.weights import PRETRAINED, load_weights
+from vpp_sim.forecasting.weights import PRETRAINED, ModelCard, load_weights, read_card
 from vpp_sim.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ class NeuralForecaster:
     ----------
     network : QuantileNetwork
         Trained; it is put into evaluation mode.
+    card : ModelCard, optional
+        How it was trained.
     """
 
     kind: ClassVar[str]
     step_s: int = SECONDS_PER_HOUR
 
-    def __init__(self, network: QuantileNetwork) -> None:
-        self.network = network.eval()
+    def __init__(self, network: QuantileNetwork, card: ModelCard | None = None) -> None:
+        self.network, self.card = network.eval(), card
         self.context_steps = network.config.context_steps
         self.horizon_steps = network.config.horizon_steps
         self.levels = network.config.levels
@@ -67,7 +69,7 @@ class NeuralForecaster:
         config, state = load_weights(cls.kind, target, folder)
         network = cls.build(config)
         network.load_state_dict(state)
-        return cls(network)
+        return cls(network, read_card(cls.kind, target, folder))
 
     def predict(self, inputs: ForecastInputs) -> FloatArray:
         """Return quantiles (n, H, Q) [unit of the history]; see :class:`~vpp_sim.forecasting.protocol.Forecaster`."""
