@@ -384,7 +384,7 @@ def _policy_saved(
         homes=data.homes.names,
         battery={"capacity_kwh": capacity_kwh, "power_kw": power_kw, "round_trip_efficiency": efficiency},
         splits={name: list(days) for name, days in SPLITS.items()},
-        learning=asdict(settings),
+        learning={**asdict(settings), "hidden": list(settings.hidden)},
         validation_scores=[round(score, 5) for score in outcome.scores],
         metrics={name: _storage_metrics(kind, data, outcome.network, name) for name in ("validation", "test")},
         training_s=round(spent_s[0], 1),
