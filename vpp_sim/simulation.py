@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ import simpy
 
 from vpp_sim.agents.auditor import Auditor
 from vpp_sim.agents.bidder import BiddingDesk, gate_steps
-from vpp_sim.agents.fleet import Fleet, build_fleet
 from vpp_sim.agents.forecaster import ForecastDesk
 from vpp_sim.agents.grid import GridOperator
+from vpp_sim.agents.inputs import Inputs, Models, load_inputs, open_models
 from vpp_sim.agents.ledger import Ledger
 from vpp_sim.agents.local_market import LocalMarket
 from vpp_sim.agents.planning import Planner
@@ -30,14 +30,10 @@ from vpp_sim.agents.scribe import Scribe
 from vpp_sim.agents.settler import Settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
-from vpp_sim.arrays import FloatArray
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.data.coverage import require_coverage
-from vpp_sim.errors import DataError
-from vpp_sim.ess.protocol import Controller
-from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
-from vpp_sim.kernel.loop import Loop
+from vpp_sim.kernel.loop import Agent, Loop
 from vpp_sim.kernel.randomness import Streams
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
@@ -45,11 +41,8 @@ from vpp_sim.pricing.protocol import RetailOptions, RetailPricer
 from vpp_sim.registry import (
     CHAIN_BACKENDS,
     CLEARINGS,
-    CONTROLLERS,
     DEMAND_RESPONSES,
     FEEDERS,
-    FORECASTERS,
-    PRICE_SOURCES,
     RETAIL_PRICERS,
     WHOLESALE_BIDDERS,
 )
@@ -62,40 +55,13 @@ from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.sections.grid import ChainSpec
 from vpp_sim.units import SECONDS_PER_HOUR, to_micro_eur
 
-__all__ = ["Inputs", "Models", "Outcome", "load_inputs", "open_models", "run", "run_scenario", "simulate"]
+__all__ = ["Outcome", "run", "run_scenario", "simulate"]
 
 Progress = Callable[[int, int, str], None]
 """Told ticks done, ticks in all, and what is running."""
 
 _SETUP_S = SECONDS_PER_HOUR
 """The chain's genesis lies this long before the start; contracts are deployed in between."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a scenario reads: the homes on their clock, and prices from a day before the start on.
-
-    Attributes
-    ----------
-    clock : Clock
-        Steps of the run.
-    fleet : Fleet
-        The homes.
-    wholesale_eur_per_kwh, default_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (day + T,)
-        Day-ahead price, default tariff and the levies within it, from 24 hours before the start on [EUR/kWh].
-    digests : dict of str to str
-        SHA-256 of each data file.
-    repaired : dict of str to int
-        What was repaired in the sources when they were built.
-    """
-
-    clock: Clock
-    fleet: Fleet
-    wholesale_eur_per_kwh: FloatArray
-    default_eur_per_kwh: FloatArray
-    levies_eur_per_kwh: FloatArray
-    digests: dict[str, str]
-    repaired: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,73 +81,6 @@ class Outcome:
     counts: dict[str, int]
     wall_s: dict[str, float]
     model_cards: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What the VPP thinks with, opened by name: forecasters of load and sun, and the storage controller."""
-
-    demand: Forecaster
-    solar: Forecaster
-    storage: Controller
-
-    @property
-    def cards(self) -> dict[str, dict[str, Any]]:
-        """Cards of the models that were trained, by role."""
-        roles = {"demand": self.demand, "solar": self.solar, "storage": self.storage}
-        return {role: asdict(card) for role, model in roles.items() if (card := getattr(model, "card", None))}
-
-
-def open_models(scenario: Scenario) -> Models:
-    """Open the models that `scenario` names.
-
-    Raises
-    ------
-    DataError
-        If the weights of one are missing or differ from their card.
-    """
-    spec = scenario.forecasting
-    return Models(
-        demand=FORECASTERS.load(spec.demand.kind).open("load", SECONDS_PER_HOUR),
-        solar=FORECASTERS.load(spec.solar.kind).open("pv", SECONDS_PER_HOUR),
-        storage=CONTROLLERS.load(scenario.ess.kind).open(scenario.clock.step),
-    )
-
-
-def load_inputs(scenario: Scenario) -> Inputs:
-    """Read the data that `scenario` names.
-
-    Raises
-    ------
-    DataError
-        If a source does not cover the run and its history.
-    """
-    spec = scenario.clock
-    clock = Clock.of_days(spec.start, days=spec.days, step_s=spec.step, timezone=spec.timezone)
-    fleet = build_fleet(scenario, clock)
-    lead = 24 * clock.steps_per_hour
-    prices = PRICE_SOURCES.load(scenario.prices.kind)().load()
-    wholesale = prices.at(clock.stamps(-lead, 1)[0], lead + clock.n_steps, clock.step_s)
-    rows = slice(fleet.row(-lead), fleet.row(clock.n_steps))
-    own = fleet.tariff_eur_per_kwh[rows]
-    default = own if scenario.tariff.kind == "data" else np.full_like(own, scenario.tariff.price_eur_per_kwh)
-    if (default < scenario.tariff.energy_eur_per_kwh).any():
-        raise DataError(
-            f"tariff.energy_eur_per_kwh = {scenario.tariff.energy_eur_per_kwh:g} exceeds the default tariff, "
-            f"whose lowest price is {default.min():g} EUR/kWh"
-        )
-    return Inputs(
-        clock=clock,
-        fleet=fleet,
-        wholesale_eur_per_kwh=wholesale,
-        default_eur_per_kwh=default,
-        levies_eur_per_kwh=default - scenario.tariff.energy_eur_per_kwh,
-        digests={**fleet.digests, scenario.prices.kind: prices.digest},
-        repaired={
-            **fleet.dropped,
-            **{f"{scenario.prices.kind}: {what}": count for what, count in prices.repairs.items()},
-        },
-    )
 
 
 def simulate(
@@ -218,98 +117,26 @@ def simulate(
         If the chain refuses a batch or contradicts the ledger.
     """
     begun = time.perf_counter()
-    clock, fleet, streams = inputs.clock, inputs.fleet, Streams(scenario.seed)
-    world, lead = World(), 24 * clock.steps_per_hour
-    day_ahead, levies = inputs.wholesale_eur_per_kwh[lead:], inputs.levies_eur_per_kwh[lead:]
-    gates = {step: day for day, step in enumerate(gate_steps(clock, scenario.market.wholesale.gate_closure))}
-    planner = Planner(clock, fleet, models.storage)
-    zone = scenario.clock.timezone
-    schemas = {name: table_schema(name, zone) for name in TABLES if name != "bills"}
+    clock, world = inputs.clock, World()
+    schemas = {name: table_schema(name, scenario.clock.timezone) for name in TABLES if name != "bills"}
     with Recorder(folder, schemas) as recorder:
-        loop = Loop(clock, world)
-
-        station = Station(world, fleet)
-        response = DEMAND_RESPONSES.load(scenario.demand_response.kind)(
-            homes=len(fleet),
-            elasticity=scenario.demand_response.elasticity,
-            flexible_share=scenario.demand_response.flexible_share,
-        )
-        prosumers = Prosumers(world, clock, fleet, response)
-        forecast_desk = ForecastDesk(
-            world,
-            clock,
-            fleet,
-            demand=models.demand,
-            solar=models.solar,
-            every_s=scenario.forecasting.every,
-            gate_steps=frozenset(gates),
-        )
-        pricing_desk = PricingDesk(
-            world,
-            clock,
-            planner=planner,
-            make_pricer=lambda steps: _retail_pricer(scenario, len(fleet), steps),
-            publications={step + clock.steps_per_hour: day for step, day in gates.items()},
-            wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
-            default_eur_per_kwh=inputs.default_eur_per_kwh,
-            levies_eur_per_kwh=inputs.levies_eur_per_kwh,
-            feed_in_eur_per_kwh=scenario.tariff.feed_in_eur_per_kwh,
-        )
-        bidding_desk = BiddingDesk(
-            world,
-            clock,
-            planner=planner,
-            bidder=WHOLESALE_BIDDERS.load(scenario.pricing.wholesale.kind)(),
-            expected_eur_per_kwh=inputs.wholesale_eur_per_kwh[:-lead],
-            market=scenario.market.wholesale,
-        )
-        pricing_desk.publish_first_day()
-        storage = StorageAgent(world, clock, fleet, controller=models.storage, acts=scenario.ess.acts)
-        local_market = LocalMarket(
-            world,
-            clock,
-            mechanism=CLEARINGS.load(scenario.market.local.kind)(),
-            bidding=scenario.market.local.bidding,
-            limits=streams.members("limit_price", fleet.names),
-            arrivals=streams.members("arrival", fleet.names),
-            levies_eur_per_kwh=levies,
-        )
-        feeder = FEEDERS.load(scenario.network.kind)()
-        grid = GridOperator(world, fleet, feeder=feeder, power_factor=scenario.network.power_factor)
-        ledger = Ledger(
-            world,
-            clock,
-            fleet,
-            day_ahead_eur_per_kwh=day_ahead,
-            levies_eur_per_kwh=levies,
-            market=scenario.market.wholesale,
-            guarantees=scenario.pricing.retail.guarantee,
-        )
-        auditor = Auditor(world, clock, fleet, ledger.accounts)
-        scribe = Scribe(
-            world,
-            clock,
-            fleet,
-            recorder=recorder,
-            accounts=ledger.accounts,
-            day_ahead_eur_per_kwh=day_ahead,
-            gates=gates,
-        )
-        for agent in (
-            station,
-            prosumers,
-            forecast_desk,
-            bidding_desk,
-            pricing_desk,
-            storage,
-            local_market,
-            grid,
+        stage = _Stage(scenario, inputs, models, world, recorder)
+        desks = stage.desks()
+        ledger = stage.ledger()
+        agents: list[Agent] = [
+            Station(world, inputs.fleet),
+            stage.prosumers(),
+            *desks,
+            StorageAgent(world, clock, inputs.fleet, controller=models.storage, acts=scenario.ess.acts),
+            stage.local_market(),
+            stage.grid(),
             ledger,
-            auditor,
-            scribe,
-        ):
+            Auditor(world, clock, inputs.fleet, ledger.accounts),
+            stage.scribe(ledger.accounts),
+        ]
+        loop = Loop(clock, world)
+        for agent in agents:
             loop.add(agent)
-
         settler = None
         if scenario.chain is not None:
             settler = _settler(scenario.chain, scenario.seed, world, clock, ledger.accounts, recorder)
@@ -320,25 +147,125 @@ def simulate(
         loop.run()
         if settler is not None:
             settler.finish()
-
     counts = Counter[str]()
-    for source in (pricing_desk, storage, local_market, grid, auditor, *((settler,) if settler else ())):
-        counts.update(source.counts)
+    for source in (*agents, settler):
+        counts.update(getattr(source, "counts", {}))
     return Outcome(
         counts=dict(counts),
         wall_s={phase.name: seconds for phase, seconds in loop.phase_s.items()}
-        | {"retail price solver": pricing_desk.solve_s, "whole": time.perf_counter() - begun},
+        | {"retail price solver": desks[2].solve_s, "whole": time.perf_counter() - begun},
         model_cards=models.cards,
     )
 
 
-def _retail_pricer(scenario: Scenario, homes: int, horizon_steps: int) -> RetailPricer:
-    spec = scenario.pricing.retail
-    options = RetailOptions(
-        cap_eur_per_kwh=spec.cap_eur_per_kwh, floor_eur_per_kwh=spec.floor_eur_per_kwh, elasticity=spec.elasticity
-    )
-    pricer: RetailPricer = RETAIL_PRICERS.load(spec.kind)(homes=homes, horizon_steps=horizon_steps, options=options)
-    return pricer
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Makes agents from a scenario's sections."""
+
+    scenario: Scenario
+    inputs: Inputs
+    models: Models
+    world: World
+    recorder: Recorder
+
+    @property
+    def _lead(self) -> int:
+        return 24 * self.inputs.clock.steps_per_hour
+
+    @property
+    def _gates(self) -> dict[int, int]:
+        closure = self.scenario.market.wholesale.gate_closure
+        return {step: day for day, step in enumerate(gate_steps(self.inputs.clock, closure))}
+
+    def prosumers(self) -> Prosumers:
+        spec, fleet = self.scenario.demand_response, self.inputs.fleet
+        response = DEMAND_RESPONSES.load(spec.kind)(
+            homes=len(fleet), elasticity=spec.elasticity, flexible_share=spec.flexible_share
+        )
+        return Prosumers(self.world, self.inputs.clock, fleet, response)
+
+    def desks(self) -> tuple[ForecastDesk, BiddingDesk, PricingDesk]:
+        """Return the VPP's desks; the first day's forecast, position and prices are made on the way, in that order."""
+        scenario, inputs, world, clock = self.scenario, self.inputs, self.world, self.inputs.clock
+        planner = Planner(clock, inputs.fleet, self.models.storage)
+        forecast_desk = ForecastDesk(
+            world,
+            clock,
+            inputs.fleet,
+            demand=self.models.demand,
+            solar=self.models.solar,
+            every_s=scenario.forecasting.every,
+            gate_steps=frozenset(self._gates),
+        )
+        pricing_desk = PricingDesk(
+            world,
+            clock,
+            planner=planner,
+            make_pricer=self._retail_pricer,
+            publications={step + clock.steps_per_hour: day for step, day in self._gates.items()},
+            wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
+            default_eur_per_kwh=inputs.default_eur_per_kwh,
+            levies_eur_per_kwh=inputs.levies_eur_per_kwh,
+            feed_in_eur_per_kwh=scenario.tariff.feed_in_eur_per_kwh,
+        )
+        bidding_desk = BiddingDesk(
+            world,
+            clock,
+            planner=planner,
+            bidder=WHOLESALE_BIDDERS.load(scenario.pricing.wholesale.kind)(),
+            expected_eur_per_kwh=inputs.wholesale_eur_per_kwh[: -self._lead],
+            market=scenario.market.wholesale,
+        )
+        pricing_desk.publish_first_day()
+        return forecast_desk, bidding_desk, pricing_desk
+
+    def _retail_pricer(self, horizon_steps: int) -> RetailPricer:
+        spec = self.scenario.pricing.retail
+        options = RetailOptions(
+            cap_eur_per_kwh=spec.cap_eur_per_kwh, floor_eur_per_kwh=spec.floor_eur_per_kwh, elasticity=spec.elasticity
+        )
+        homes = len(self.inputs.fleet)
+        pricer: RetailPricer = RETAIL_PRICERS.load(spec.kind)(homes=homes, horizon_steps=horizon_steps, options=options)
+        return pricer
+
+    def local_market(self) -> LocalMarket:
+        spec, streams, names = self.scenario.market.local, Streams(self.scenario.seed), self.inputs.fleet.names
+        return LocalMarket(
+            self.world,
+            self.inputs.clock,
+            mechanism=CLEARINGS.load(spec.kind)(),
+            bidding=spec.bidding,
+            limits=streams.members("limit_price", names),
+            arrivals=streams.members("arrival", names),
+            levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],
+        )
+
+    def grid(self) -> GridOperator:
+        spec = self.scenario.network
+        feeder = FEEDERS.load(spec.kind)()
+        return GridOperator(self.world, self.inputs.fleet, feeder=feeder, power_factor=spec.power_factor)
+
+    def ledger(self) -> Ledger:
+        return Ledger(
+            self.world,
+            self.inputs.clock,
+            self.inputs.fleet,
+            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],
+            market=self.scenario.market.wholesale,
+            guarantees=self.scenario.pricing.retail.guarantee,
+        )
+
+    def scribe(self, accounts: tuple[str, ...]) -> Scribe:
+        return Scribe(
+            self.world,
+            self.inputs.clock,
+            self.inputs.fleet,
+            recorder=self.recorder,
+            accounts=accounts,
+            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            gates=self._gates,
+        )
 
 
 def _settler(

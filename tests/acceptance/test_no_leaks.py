@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.support.scenarios import light_scenario, simulate_in
-from vpp_sim.simulation import Inputs
+from vpp_sim.agents.inputs import Inputs
 
 NOON, MIDNIGHT = 12, 24
 

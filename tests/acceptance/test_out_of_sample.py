@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.scenarios import FONTANA, ROOT, light_scenario
+from vpp_sim.agents.inputs import load_inputs, open_models
 from vpp_sim.scenario.loader import load_scenario
-from vpp_sim.simulation import _samples, load_inputs, open_models
+from vpp_sim.simulation import _samples
 
 CARDS = sorted(
     path for path in (ROOT / "vpp_sim" / "pretrained").glob("*.json") if "splits" in json.loads(path.read_text())

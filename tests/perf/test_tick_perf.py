@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.scenarios import light_scenario
 from vpp_sim.agents.fleet import Fleet
+from vpp_sim.agents.inputs import load_inputs, open_models
 from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.simulation import load_inputs, open_models, simulate
+from vpp_sim.simulation import simulate
 
 pytestmark = pytest.mark.perf
 

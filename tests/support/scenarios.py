@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from vpp_sim.agents.inputs import Inputs, load_inputs, open_models
 from vpp_sim.scenario.loader import load_scenario
 from vpp_sim.scenario.scenario import Scenario
-from vpp_sim.simulation import Inputs, Outcome, load_inputs, open_models, simulate
+from vpp_sim.simulation import Outcome, simulate
 
 ROOT = Path(__file__).parents[2]
 FONTANA = ROOT / "scenarios" / "fontana.yaml"

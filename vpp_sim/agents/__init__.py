@@ -10,6 +10,7 @@ __all__ = [
     "fleet",
     "forecaster",
     "grid",
+    "inputs",
     "ledger",
     "local_market",
     "planning",

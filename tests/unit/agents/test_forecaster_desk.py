@@ -8,10 +8,10 @@ import pytest
 from tests.support.scenarios import light_scenario
 from vpp_sim.agents.fleet import Fleet
 from vpp_sim.agents.forecaster import ForecastDesk
+from vpp_sim.agents.inputs import Inputs, load_inputs
 from vpp_sim.errors import SimulationError
 from vpp_sim.forecasting.protocol import ForecastInputs
 from vpp_sim.kernel.world import World
-from vpp_sim.simulation import Inputs, load_inputs
 
 
 class Echo:
