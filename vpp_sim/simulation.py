@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from vpp_sim.agents.audit_money import Terms
 from vpp_sim.agents.auditor import Auditor
 from vpp_sim.agents.bidder import BiddingDesk, gate_steps
 from vpp_sim.agents.forecaster import ForecastDesk
@@ -131,7 +132,7 @@ def simulate(
             stage.local_market(),
             stage.grid(),
             ledger,
-            Auditor(world, clock, inputs.fleet, ledger.accounts),
+            stage.auditor(ledger.accounts),
             stage.scribe(ledger.accounts),
         ]
         loop = Loop(clock, world)
@@ -213,7 +214,7 @@ class _Stage:
             clock,
             planner=planner,
             bidder=WHOLESALE_BIDDERS.load(scenario.pricing.wholesale.kind)(),
-            expected_eur_per_kwh=inputs.wholesale_eur_per_kwh[: -self._lead],
+            wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
             market=scenario.market.wholesale,
         )
         pricing_desk.publish_first_day()
@@ -255,6 +256,17 @@ class _Stage:
             market=self.scenario.market.wholesale,
             guarantees=self.scenario.pricing.retail.guarantee,
         )
+
+    def auditor(self, accounts: tuple[str, ...]) -> Auditor:
+        terms = Terms(
+            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],
+            default_eur_per_kwh=self.inputs.default_eur_per_kwh[self._lead :],
+            short_spread=self.scenario.market.wholesale.short_spread,
+            long_spread=self.scenario.market.wholesale.long_spread,
+            guarantees=self.scenario.pricing.retail.guarantee,
+        )
+        return Auditor(self.world, self.inputs.clock, self.inputs.fleet, accounts, terms)
 
     def scribe(self, accounts: tuple[str, ...]) -> Scribe:
         return Scribe(
@@ -412,7 +424,7 @@ def _information(scenario: Scenario) -> dict[str, str]:
     truth = scenario.ess.kind == "perfect_foresight"
     return {
         "storage": f"{scenario.ess.kind} {acts[scenario.ess.acts]}; beyond this step it sees "
-        + ("the truth (a bound, not a method)" if truth else "median forecasts")
+        + ("the truth of the coming day (no real controller can)" if truth else "median forecasts")
         + " and published prices; hours without a published price repeat the day before",
         "forecasts": f"{scenario.forecasting.demand.kind} for load and {scenario.forecasting.solar.kind} for sun, from "
         "meter and weather readings before their issue; no weather forecast is used",
@@ -434,5 +446,6 @@ def _samples(models: Models, clock: Clock) -> dict[str, str]:
         found[f"{role} model"] = (
             f"{card['kind']}, fitted on {fitted[0]} to {fitted[1]}, chosen on {chosen[0]} to {chosen[1]}; "
             + ("this run OVERLAPS them, so its results flatter the model" if overlaps else "this run is out of sample")
+            + ("" if clock.step_s == SECONDS_PER_HOUR else f"; trained on steps of an hour, used on {clock.step_s} s")
         )
     return found

@@ -31,7 +31,7 @@ def stem(path: Path) -> str:
 def test_no_file_is_overlooked() -> None:
     overrides = [SCENARIOS / "overrides" / f"{name}.yaml" for name in OVERRIDES]
     assert sorted(SCENARIOS.rglob("*.y*ml")) == sorted([*WHOLE, *BASES, *overrides])
-    assert OVERRIDES == ["flat_tariff", "own_prices", "quick"]
+    assert OVERRIDES == ["flat_tariff", "own_prices", "quick", "smart_homes"]
 
 
 @pytest.mark.parametrize("base", BASES, ids=stem)

@@ -5,6 +5,7 @@ physics, no market rule and no model: those are in the libraries below. :mod:`vp
 """
 
 __all__ = [
+    "audit_money",
     "auditor",
     "bidder",
     "fleet",

@@ -10,7 +10,7 @@ from vpp_sim.agents.planning import Planner, fleet_quantiles_kw
 from vpp_sim.arrays import FloatArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
-from vpp_sim.kernel.messages import DayAhead
+from vpp_sim.kernel.messages import DayAhead, repeated
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 from vpp_sim.pricing.protocol import WholesaleBidder
@@ -40,8 +40,8 @@ class BiddingDesk:
         How batteries are expected to run.
     bidder : WholesaleBidder
         How much to buy.
-    expected_eur_per_kwh : ndarray, shape (T,)
-        Day-ahead price that is expected when bids are due.
+    wholesale_eur_per_kwh : ndarray, shape (day + T,)
+        Day-ahead prices, from 24 hours before the start on [EUR/kWh].
     market : WholesaleMarketSpec
         Gate closure and imbalance spreads.
     """
@@ -55,11 +55,11 @@ class BiddingDesk:
         *,
         planner: Planner,
         bidder: WholesaleBidder,
-        expected_eur_per_kwh: FloatArray,
+        wholesale_eur_per_kwh: FloatArray,
         market: WholesaleMarketSpec,
     ) -> None:
         self._world, self._clock, self._planner, self._bidder = world, clock, planner, bidder
-        self._price, self._market = expected_eur_per_kwh, market
+        self._price, self._market = wholesale_eur_per_kwh, market
         self._gates = {step: day for day, step in enumerate(gate_steps(clock, market.gate_closure))}
         self._write = world.day_ahead.claim(self.name)
         known = DayAhead(np.full(clock.n_steps, np.nan), np.full((3, clock.n_steps), np.nan))
@@ -91,9 +91,16 @@ class BiddingDesk:
         position[rows] = self._bidder.bid(
             (net_kw + battery_kw[:, None]) * self._clock.step_h,
             levels,
-            self._price[rows],
+            self._expected_eur_per_kwh(steps),
             short_spread=self._market.short_spread,
             long_spread=self._market.long_spread,
         )
         foreseen[:, rows] = [quantile_at(net_kw, levels, level) for level in (0.1, 0.5, 0.9)]
         return DayAhead(position, foreseen)
+
+    def _expected_eur_per_kwh(self, steps: range) -> FloatArray:
+        """Return the prices of the same hours of the day before, all of them public when bids for `steps` are due."""
+        lead = 24 * self._clock.steps_per_hour
+        known = repeated(np.arange(steps.start + lead, steps.stop + lead), steps.start + lead, lead)
+        expected: FloatArray = self._price[known]
+        return expected

@@ -19,8 +19,8 @@ from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
 
 __all__ = ["HISTORY_H", "Fleet", "build_fleet"]
 
-HISTORY_H = 192
-"""Hours of history before the start: a forecaster's week of context, and a day for the earliest gate closure."""
+HISTORY_H = 168 + 25
+"""Hours of history before the start: a forecaster's week of context, and the longest day for the earliest gate."""
 
 _LOOK_AHEAD_DAYS = 2
 

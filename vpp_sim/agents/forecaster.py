@@ -55,7 +55,7 @@ class ForecastDesk:
         gate_steps: frozenset[int],
     ) -> None:
         for model in (demand, solar):
-            if model.step_s != SECONDS_PER_HOUR or model.context_steps + 24 > HISTORY_H:
+            if model.step_s != SECONDS_PER_HOUR or model.context_steps + 25 > HISTORY_H:
                 raise SimulationError("forecasters must work on hourly steps and fit the history that is loaded")
         if demand.levels != solar.levels:
             raise SimulationError("forecasters of load and sun must give the same quantile levels")

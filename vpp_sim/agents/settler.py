@@ -2,7 +2,8 @@
 
 Two SimPy processes share a settlement client. One submits, as a period ends, what each account owes since the last
 batch. The other produces blocks, at whole multiples of the block time, from a submission until its last confirmation;
-while nothing is under way it sleeps, since empty blocks change nothing. Chain and ledger are reconciled to the integer
+while nothing is under way it sleeps, since empty blocks change nothing. A batch that is submitted in the very second of
+a block is too late for it. Chain and ledger are reconciled to the integer
 whenever a batch is confirmed.
 """
 
@@ -18,10 +19,14 @@ from vpp_sim.chain.batch import SettledBatch
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
+from vpp_sim.kernel.loop import Timed
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
 
 __all__ = ["Settler"]
+
+_BLOCKS_FIRST = 0
+"""Priority of a block among the events of its second; submissions have SimPy's own, 1."""
 
 
 class Settler:
@@ -82,7 +87,7 @@ class Settler:
             if not self._client.needs_block:
                 self._wake = env.event()
                 yield self._wake
-            yield env.timeout(self._block_time_s - int(env.now) % self._block_time_s)
+            yield Timed(env, self._block_time_s - int(env.now) % self._block_time_s, _BLOCKS_FIRST)
             self._client.mine_block(int(self._clock.start.timestamp()) + int(env.now))
             self.counts["blocks mined"] += 1
             batches = self._client.confirmed()

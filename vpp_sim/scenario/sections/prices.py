@@ -27,7 +27,7 @@ class TariffSpec(Spec):
 
     kind: Literal["flat", "data"] = "flat"
     """``flat``: one price at all hours; ``data``: the tariff in the homes' own data."""
-    price_eur_per_kwh: _NonNegativePrice = 0.22
+    price_eur_per_kwh: Annotated[PriceEurPerKwh, Field(gt=0)] = 0.22
     """Price of a consumed kWh, levies included, when the tariff is flat."""
     energy_eur_per_kwh: _NonNegativePrice = 0.09
     """The supplier's part of the price; the rest is levies (network charges and taxes) for the grid operator."""
