@@ -107,7 +107,7 @@ def test_a_second_schema_is_not_spoilt_by_changing_the_first() -> None:
         (("prosumers", 0, "pv_capacity_kw"), "expected a number in kW, >= 0 or null"),
         (("chain",), "expected a section with the keys backend, settlement, every, block_time, confirmations, "
          "deposit_eur or null"),
-        (("chain", "deposit_eur"), "expected a number in EUR, > 0"),
+        (("chain", "deposit_eur"), "expected a number in EUR, > 0, <= 1e+09"),
         (("market", "wholesale", "kind"), "expected day_ahead"),
         (("pricing", "retail", "elasticity"), "expected a number, < 0"),
         (("description",), "expected text"),
