@@ -75,7 +75,7 @@ class ScenarioProblem:
     file : str
         The file it stands in.
     line : int
-        Its line, counted from 1.
+        Its line, counted from 1; 0 if the place has no lines, as an option of the command line.
     key : str
         Dotted path of the key, for example ``"prosumers.0.battery.capacity_kwh"``.
     value : str
@@ -96,7 +96,8 @@ class ScenarioProblem:
     def __str__(self) -> str:
         """Return the problem as one line: ``file:line: key = value; allowed; hint``."""
         hint = f"; did you mean {self.hint!r}?" if self.hint else ""
-        return f"{self.file}:{self.line}: {self.key} = {self.value}; {self.allowed}{hint}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key} = {self.value}; {self.allowed}{hint}"
 
 
 class ScenarioError(UserError):

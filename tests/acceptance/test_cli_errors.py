@@ -55,36 +55,36 @@ def test_a_misspelt_key(capsys: pytest.CaptureFixture[str], command: str) -> Non
 @pytest.mark.parametrize("command", ["run", "validate"])
 def test_a_date_outside_the_data(capsys: pytest.CaptureFixture[str], command: str) -> None:
     Path("toy.yaml").write_text(f"extends: {FONTANA}\nclock:\n  start: 2019-01-01\n")
-    # The homes' year begins on 2016-08-01, and eight days of it are history.
+    # The homes' year begins on 2016-08-01, and nine days of it are history.
     assert complaint(capsys, command, "toy.yaml") == [
-        "toy.yaml:3: clock.start = 2019-01-01; expected a start from 2016-08-09 to 2017-07-25 for 7 days: fontana "
+        "toy.yaml:3: clock.start = 2019-01-01; expected a start from 2016-08-10 to 2017-07-25 for 7 days: fontana "
         "covers 2016-08-01 to 2017-08-01; netherlands_day_ahead covers 2015-01-01T01:00 to 2025-01-08T01:00; "
-        "forecasts look back 8 days"
+        "forecasts look back 9 days"
     ]
 
 
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("clock.start=2016-08-08", "overrides:1: clock.start = 2016-08-08; expected a start from 2016-08-09 to "),
-        ("clock.start=2017-07-26", "overrides:1: clock.start = 2017-07-26; expected a start from 2016-08-09 to "),
-        ("clock.days=400", "overrides:1: clock.days = 400; expected at most 357 days: fontana covers 2016-08-01 to "),
+        ("clock.start=2016-08-09", "clock.start = 2016-08-09; expected a start from 2016-08-10 to "),
+        ("clock.start=2017-07-26", "clock.start = 2017-07-26; expected a start from 2016-08-10 to "),
+        ("clock.days=400", "clock.days = 400; expected at most 356 days: fontana covers 2016-08-01 to "),
         (
             "prosumers.0.data.homes=[1, 99]",
-            "overrides:1: prosumers.0.data.homes.1 = 99; expected homes of fontana: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ",
+            "prosumers.0.data.homes.1 = 99; fontana has no home 99; expected homes among 1, 2, 3, 4, 5, ",
         ),
-        ("prosumers.0.battery.capacity_kwh=-1", "overrides:1: prosumers.0.battery.capacity_kwh = -1; expected a "),
-        ("clock.step=7min", "overrides:1: clock.step = 7min; expected a step that divides an hour, such as 5min, "),
-        ("ess.kind=pppo", "overrides:1: ess.kind = pppo; expected a storage controller: "),
+        ("prosumers.0.battery.capacity_kwh=-1", "prosumers.0.battery.capacity_kwh = -1; expected a "),
+        ("clock.step=7min", "clock.step = 7min; expected a step that divides an hour, such as 5min, "),
+        ("ess.kind=pppo", "ess.kind = pppo; expected a storage controller: "),
     ],
 )
 def test_an_override_that_cannot_be(capsys: pytest.CaptureFixture[str], override: str, said: str) -> None:
     lines = complaint(capsys, "validate", FONTANA, "--set", override)
     assert len(lines) == 1
-    assert lines[0].startswith(said)
+    assert lines[0].startswith(f"--set {override}: {said}")
 
 
-@pytest.mark.parametrize("start", ["2016-08-09", "2017-07-25"])
+@pytest.mark.parametrize("start", ["2016-08-10", "2017-07-25"])
 def test_the_first_and_the_last_week_of_the_data_are_valid(capsys: pytest.CaptureFixture[str], start: str) -> None:
     assert main(["validate", FONTANA, "--set", f"clock.start={start}"]) == 0
     assert f"7 days from {start}" in capsys.readouterr().out
@@ -147,8 +147,39 @@ def test_a_sweep_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_forecaster_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     lines = complaint(capsys, "train", "forecaster", "--kind", "lstn", "--target", "load")
-    assert lines == [
-        "unknown forecaster 'lstn'; allowed: lstm, persistence, seasonal_naive, transformer; did you mean 'lstm'?"
+    assert lines == ["unknown forecaster to train 'lstn'; allowed: lstm, transformer; did you mean 'lstm'?"]
+
+
+def test_a_forecaster_that_has_nothing_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = complaint(capsys, "train", "forecaster", "--kind", "persistence", "--target", "load")
+    assert lines == ["unknown forecaster to train 'persistence'; allowed: lstm, transformer"]
+
+
+def test_a_file_of_overrides_is_no_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ROOT / "scenarios" / "overrides" / "quick.yaml"
+    lines = complaint(capsys, "run", str(quick))
+    assert (
+        f"{quick}:3: name = (missing); required: name of the scenario; its runs are written under it; "
+        "files in overrides/ change a scenario, as in: vpp-sim run SCENARIO --with quick"
+    ) in lines
+
+
+def test_a_value_of_a_sweep_shows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sweep.yaml").write_text(f"base: {FONTANA}\ngrid:\n  seed_: [1]\n  clock.dys:\n    - 1\n    - 2\n")
+    assert [line.partition(";")[0] for line in complaint(capsys, "sweep", "sweep.yaml")] == [
+        "sweep.yaml:3: seed_ = 1",
+        "sweep.yaml:5: clock.dys = 1",
+    ]
+
+
+def test_one_home_in_two_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("toy.yaml").write_text(
+        f"name: toy\nextends: {FONTANA}\nprosumers:\n  - group: small\n    data: {{kind: fontana, homes: [1, 2, 3]}}\n"
+        "  - group: large\n    data:\n      kind: fontana\n      homes: [3, 5]\n"
+    )
+    assert complaint(capsys, "validate", "toy.yaml") == [
+        "toy.yaml:9: prosumers.1.data.homes.0 = 3; expected each home in one group; home 3 of fontana is in small and "
+        "in large"
     ]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vpp_sim.scenario.loader import LoadedScenario
     from vpp_sim.scenario.scenario import Scenario
     from vpp_sim.scenario.sections.clock import ClockSpec
+    from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
 
 __all__ = ["HISTORY_DAYS", "Gap", "gaps_of", "require_coverage"]
 
@@ -137,12 +138,28 @@ def _shown(stamp: pd.Timestamp) -> str:
 
 def _home_gaps(scenario: Scenario, sources: dict[str, HomesData]) -> list[Gap]:
     gaps = []
+    taken: dict[tuple[str, str], str] = {}
     for number, group in enumerate(scenario.prosumers):
         names = sources[group.data.kind].names
         numbers = [name.removeprefix("home_") for name in names]
         for position, home in enumerate(group.data.homes or ()):
             if f"home_{home}" not in names:
                 key = f"prosumers.{number}.data.homes.{position}"
-                allowed = f"expected homes of {group.data.kind}: {', '.join(numbers)}"
+                allowed = f"{group.data.kind} has no home {home}; expected homes among {', '.join(numbers)}"
                 gaps.append(Gap(key, allowed))
+        gaps += _shared_home_gaps(number, group, taken)
+    return gaps
+
+
+def _shared_home_gaps(number: int, group: ProsumerGroupSpec, taken: dict[tuple[str, str], str]) -> list[Gap]:
+    """Return the homes of a group that an earlier one has; `taken` holds the group of every home so far."""
+    kind, asked = group.data.kind, group.data.homes
+    chosen = HOME_SOURCES.load(kind)().default_homes if asked is None else [f"home_{home}" for home in asked]
+    gaps = []
+    for position, name in enumerate(chosen):
+        first = taken.setdefault((kind, name), group.group)
+        if first != group.group:
+            key = f"prosumers.{number}.data.homes" + ("" if asked is None else f".{position}")
+            home = f"home {name.removeprefix('home_')} of {kind}"
+            gaps.append(Gap(key, f"expected each home in one group; {home} is in {first} and in {group.group}"))
     return gaps

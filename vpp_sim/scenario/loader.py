@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from vpp_sim.errors import ScenarioError
 from vpp_sim.scenario.merge import OVERRIDES, merged_tree
-from vpp_sim.scenario.problems import problem_at, problems_of
+from vpp_sim.scenario.problems import MISSING, problem_at, problems_of
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.written import plain
 from vpp_sim.scenario.yaml_lines import dump_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from vpp_sim.errors import ScenarioProblem
     from vpp_sim.scenario.written import Written
@@ -66,7 +66,8 @@ def read_scenario(
         The scenario file; what it ``extends`` is read with it.
     overrides : mapping of str to object, optional
         Dotted keys and their values, applied last, for example ``{"clock.days": 1}``. Entries of lists are named by
-        position: ``prosumers.0.battery.capacity_kwh``.
+        position: ``prosumers.0.battery.capacity_kwh``. A mapping is merged with what is there, as a file would be. A
+        value may be a :class:`~vpp_sim.scenario.written.Written` that knows its place.
     named : sequence of Path or str
         Files of overrides, or names in the folder ``overrides`` beside the scenario; applied before `overrides`.
 
@@ -83,6 +84,7 @@ def read_scenario(
         scenario = Scenario.model_validate_json(json.dumps(plain(tree)), strict=True)
     except ValidationError as error:
         problems += _news(problems_of(error, tree), problems)
+        problems = [_of_an_override(problem, Path(path)) for problem in problems]
         raise ScenarioError(_sorted(problems)) from None
     if problems:
         raise ScenarioError(_sorted(problems))
@@ -103,7 +105,20 @@ def dump_scenario(scenario: Scenario) -> str:
 
 def _sorted(problems: list[ScenarioProblem]) -> list[ScenarioProblem]:
     """Return the problems by file and line, those of dotted overrides last."""
-    return sorted(problems, key=lambda problem: (problem.file == OVERRIDES, problem.file, problem.line))
+    return sorted(problems, key=_order)
+
+
+def _order(problem: ScenarioProblem) -> tuple[bool, str, int]:
+    without_lines = problem.file == OVERRIDES or not problem.line
+    return without_lines, "" if problem.line == 0 else problem.file, problem.line
+
+
+def _of_an_override(problem: ScenarioProblem, path: Path) -> ScenarioProblem:
+    """Return `problem`; if it is the missing name of a file that stands among the named overrides, with advice."""
+    if path.absolute().parent.name != OVERRIDES or (problem.key, problem.value) != ("name", MISSING):
+        return problem
+    advice = f"files in {OVERRIDES}/ change a scenario, as in: vpp-sim run SCENARIO --with {path.stem}"
+    return replace(problem, allowed=f"{problem.allowed}; {advice}")
 
 
 def _news(found: list[ScenarioProblem], known: list[ScenarioProblem]) -> list[ScenarioProblem]:

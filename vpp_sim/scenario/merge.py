@@ -1,7 +1,7 @@
 """One tree from many files: ``extends:``, named overrides, and dotted overrides.
 
 Mappings are merged key by key, the later one winning; lists and values are replaced. What was written where stays
-known, so a mistake in a base file is shown with the base file's line.
+known, so a mistake in a base file is shown with the base file's line, and one in an option as the option was written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def merged_tree(
     path : Path or str
         The scenario file.
     overrides : mapping of str to object
-        Dotted key to value, applied last, in order.
+        Dotted key to value, applied last, in order: plain data, or a `Written` that knows its own place.
     named : sequence of Path or str
         Files of overrides, or their names in the folder ``overrides`` beside the scenario, applied in order.
     problems : list of ScenarioProblem
@@ -131,21 +131,25 @@ def _named_file(scenario: Path, name: Path | str, problems: list[ScenarioProblem
 
 
 def _set(root: Written, key: str, value: object, number: int, problems: list[ScenarioProblem]) -> Written:
-    """Return `root` with the value at the dotted `key` replaced; it was the override of that `number`."""
+    """Return `root` with `value` at the dotted `key`, merged or in place of what is there.
+
+    Unless `value` knows its own place, that is its `number` among the overrides.
+    """
+    file, line = (value.file, value.line) if isinstance(value, Written) else (OVERRIDES, number)
     try:
-        leaf = written(value, OVERRIDES, number)
+        leaf = value if isinstance(value, Written) else written(value, file, line)
     except (TypeError, ValueError) as error:
         shown = show(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-        problems.append(ScenarioProblem(OVERRIDES, number, key, shown, str(error)))
+        problems.append(ScenarioProblem(file, line, key, shown, str(error)))
         return root
     parts = key.split(".")
     if not all(parts):
         allowed = "expected keys joined by dots, such as clock.days"
-        problems.append(ScenarioProblem(OVERRIDES, number, key or '""', show(plain(leaf)), allowed))
+        problems.append(ScenarioProblem(file, line, key or '""', show(plain(leaf)), allowed))
         return root
     refusal = _refusal(root, parts)
     if refusal:
-        problems.append(ScenarioProblem(OVERRIDES, number, key, show(plain(leaf)), refusal))
+        problems.append(ScenarioProblem(file, line, key, show(plain(leaf)), refusal))
         return root
     return _replaced(root, parts, leaf)
 
@@ -171,7 +175,7 @@ def _refusal(node: Written, parts: list[str]) -> str:
 
 def _replaced(node: Written, parts: list[str], leaf: Written) -> Written:
     if not parts:
-        return leaf
+        return _merge(node, leaf)
     head, rest = parts[0], parts[1:]
     if isinstance(node.value, list):
         items = list(node.value)

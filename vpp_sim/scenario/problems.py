@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from vpp_sim.errors import ScenarioProblem, nearest
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
     from vpp_sim.scenario.written import KeyPath, Written
 
-__all__ = ["problem_at", "problems_of"]
+__all__ = ["MISSING", "problem_at", "problems_of"]
 
-_MISSING = "(missing)"
+MISSING = "(missing)"
+"""What messages show as the value of a key that nobody wrote."""
+
+_DECIMAL_COMMA = re.compile(r"\s*([+-]?\d+),(\d+)(?:\s*[A-Za-z/]+)?\s*")
 
 
 def problem_at(root: Written, path: KeyPath, allowed: str, hint: str = "") -> ScenarioProblem:
@@ -38,7 +42,7 @@ def problem_at(root: Written, path: KeyPath, allowed: str, hint: str = "") -> Sc
         The nearest valid name, or empty.
     """
     node, found = find(root, path)
-    value = show(plain(node)) if found else _MISSING
+    value = show(plain(node)) if found else MISSING
     return ScenarioProblem(node.file, node.line, dotted(path) or "scenario", value, allowed, hint)
 
 
@@ -55,11 +59,19 @@ def _problem(details: ErrorDetails, root: Written) -> ScenarioProblem:
         return _refused(details["ctx"]["error"], path, root)
     schema = schema_at(path) or {}
     if kind == "missing":
-        purpose = str(schema.get("description", "")).rstrip(".")
+        purpose = str(schema.get("description", "")).rstrip(".").replace("``", "'")
         return problem_at(root, path, f"required: {purpose[:1].lower()}{purpose[1:]}")
     node, _ = find(root, path)
     hint = nearest(node.value, schema.get("enum", ())) if isinstance(node.value, str) else ""
-    return problem_at(root, path, expectation(schema), hint)
+    return problem_at(root, path, expectation(schema) + _decimal_point(node, schema), hint)
+
+
+def _decimal_point(node: Written, schema: dict[str, Any]) -> str:
+    """Return advice on a number that is written with a decimal comma, or an empty string."""
+    match = _DECIMAL_COMMA.fullmatch(node.value) if isinstance(node.value, str) else None
+    if match is None or schema.get("type") != "number":
+        return ""
+    return f"; the decimal mark is a point: write {match[1]}.{match[2]}"
 
 
 def _unknown_key(path: KeyPath, root: Written) -> ScenarioProblem:
@@ -70,7 +82,11 @@ def _unknown_key(path: KeyPath, root: Written) -> ScenarioProblem:
 
 def _refused(error: Exception, path: KeyPath, root: Written) -> ScenarioProblem:
     if not isinstance(error, RefusalError):
-        return problem_at(root, path, str(error))
+        node, _ = find(root, path)
+        schema = schema_at(path) or {}
+        advice = _decimal_point(node, schema)
+        no_number = schema.get("type") == "number" and str(error).startswith("expected a number")
+        return problem_at(root, path, expectation(schema) + advice if advice or no_number else str(error))
     below = [(*path, *key.split(".")) for key in error.keys] or [path]
     written = [key for key in below if find(root, key)[1]]
     return problem_at(root, (written or below)[0], error.allowed, error.hint)

@@ -22,6 +22,7 @@ _EXTENDS = {
 }
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _SIGNS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+_UNITS = {"1": "", "d": " of days"}
 _NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 
@@ -88,7 +89,7 @@ def _kind(schema: dict[str, Any]) -> str:
         return "a name of lower-case letters, digits and _, beginning with a letter"
     if schema.get("type") == "array" and "items" in schema:
         return "a list, each entry " + _kind(schema["items"])
-    unit = f" in {schema['unit']}" if schema.get("unit", "1") != "1" else ""
+    unit = _UNITS.get(schema.get("unit", "1"), f" in {schema.get('unit')}")
     words = {"number": "a number", "integer": "a whole number", "boolean": "true or false", "string": "text"}
     return words.get(str(schema.get("type")), "another value") + unit
 

@@ -46,9 +46,9 @@ class Written:
     value : scalar, dict of str to Written, or list of Written
         The value.
     file : str
-        The file it stands in.
+        The file it stands in, or what else names its place.
     line : int
-        Line of its key, or of its beginning if it has none; counted from 1.
+        Line of its key, or of its beginning if it has none; counted from 1. 0 if the place has no lines.
     """
 
     value: Scalar | dict[str, Written] | list[Written]

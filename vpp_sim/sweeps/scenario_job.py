@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from vpp_sim.errors import ScenarioError, ScenarioProblem, nearest
 from vpp_sim.scenario.loader import read_scenario
+from vpp_sim.scenario.written import Written, find, written
+from vpp_sim.scenario.yaml_lines import read_yaml
 from vpp_sim.sweeps.executors import Kpis, Overrides
 from vpp_sim.sweeps.expansion import Job
-from vpp_sim.sweeps.spec import SweepSpec
+from vpp_sim.sweeps.spec import SEED, GridValue, SweepSpec
 
 if TYPE_CHECKING:
     from vpp_sim.runs.kpis import KpiValue
@@ -118,5 +120,16 @@ def check_jobs(spec: SweepSpec, base: Path, jobs: Sequence[Job], file: str) -> N
             hint = nearest(spec.figure.kpi, names)
             allowed = f"expected a KPI and one of {', '.join(PARTS)}, such as homes_bill_eur.gain"
             raise ScenarioError([ScenarioProblem(file, 1, "figure.kpi", spec.figure.kpi, allowed, hint)])
+    tree = read_yaml(file, [])
     for job in jobs:
-        read_scenario(base, job.overrides)
+        read_scenario(base, {key: _placed(tree, key, value, file) for key, value in job.overrides.items()})
+
+
+def _placed(tree: Written | None, key: str, value: GridValue, file: str) -> Written:
+    """Return a value of the grid with its line in the sweep file, or that of what stands around it."""
+    if tree is None:
+        return written(value, f"{file}: grid {key}", 0)
+    node, _ = find(tree, ("seeds",) if key == SEED else ("grid", key))
+    if isinstance(node.value, list):
+        node = next((entry for entry in node.value if entry.value == value), node)
+    return written(value, node.file, node.line)

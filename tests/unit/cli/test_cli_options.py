@@ -2,8 +2,9 @@
 
 import pytest
 
-from vpp_sim.cli.options import parse_overrides
+from vpp_sim.cli.options import parse_labels, parse_overrides
 from vpp_sim.errors import UserError
+from vpp_sim.scenario.written import Written, plain
 
 
 def test_values_are_yaml() -> None:
@@ -17,7 +18,8 @@ def test_values_are_yaml() -> None:
         "f=x=y",
         " g = 1",
     ]
-    assert parse_overrides([*texts, " g = 1"]) == {
+    overrides = parse_overrides([*texts, " g = 1"])
+    assert {key: plain(value) for key, value in overrides.items()} == {
         "clock.days": 1,
         "clock.start": "2017-07-03",
         "a.b": "12:30",
@@ -31,7 +33,8 @@ def test_values_are_yaml() -> None:
 
 
 def test_the_later_of_two_wins() -> None:
-    assert parse_overrides(["a=1", "a=2"]) == {"a": 2}
+    assert parse_overrides(["a=1", "a=2"]) == {"a": Written(2, "--set a=2", 0)}
+    assert parse_labels(["a=1", "a=2"]) == {"a": 2}
 
 
 @pytest.mark.parametrize("text", ["clock.days", "=1", " =1"])

@@ -51,6 +51,20 @@ def test_gaps(tmp_path: Path, overrides: dict[str, object], keys: list[str]) -> 
     assert [gap.key for gap in gaps_of(loaded(tmp_path, **overrides).scenario)] == keys
 
 
+def test_a_home_is_in_one_group_also_by_default(tmp_path: Path) -> None:
+    groups = [{"group": "all", "data": {"kind": "fontana"}}, {"group": "two", "data": {"kind": "fontana"}}]
+    gaps = gaps_of(loaded(tmp_path, prosumers=groups).scenario)
+    assert len(gaps) == 13  # every home without a flag
+    assert {gap.key for gap in gaps} == {"prosumers.1.data.homes"}
+    groups[1]["data"] = {"kind": "fontana", "homes": [7, 17]}  # home 7 has a flag
+    assert [(gap.key, gap.allowed) for gap in gaps_of(loaded(tmp_path, prosumers=groups).scenario)] == [
+        (
+            "prosumers.1.data.homes.1",
+            "expected each home in one group; home 17 of fontana is in all and in two",
+        )
+    ]
+
+
 def test_the_history_covers_what_forecasters_read() -> None:
     # A context of 168 h, and a gate that may close 25 h before the start; one of the days before may have 23 h.
     assert HISTORY_DAYS * 24 - 1 >= HISTORY_H == 168 + 25

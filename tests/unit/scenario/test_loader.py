@@ -63,7 +63,7 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
         ),
         (
             "capacity_kwh: 6.4", "capacity_kwh: large",
-            "toy.yaml:12: prosumers.0.battery.capacity_kwh = large; expected a number in kWh",
+            "toy.yaml:12: prosumers.0.battery.capacity_kwh = large; expected a number in kWh, >= 0",
         ),
         (
             "power_kw: 5.0", "efficiency: 90%",
@@ -105,10 +105,10 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
         ),
         (
             "  start: 2017-07-03\n", "",
-            "toy.yaml:3: clock.start = (missing); required: first local day, for example ``2017-07-03``; "
+            "toy.yaml:3: clock.start = (missing); required: first local day, for example '2017-07-03'; "
             "a run covers whole local days",
         ),
-        ("days: 2", "days: 0", "toy.yaml:5: clock.days = 0; expected a whole number in d, >= 1"),
+        ("days: 2", "days: 0", "toy.yaml:5: clock.days = 0; expected a whole number of days, >= 1"),
         (
             "step: 15min", "step: 7min",
             "toy.yaml:6: clock.step = 7min; expected a step that divides an hour, such as 5min, 15min or 1h",
@@ -215,6 +215,33 @@ def test_quantities_may_carry_their_unit(tmp_path: Path) -> None:
     scenario = load_scenario(write(tmp_path, GOOD.replace("6.4", "6.4 kWh").replace("5.0", "5e0 kW")))
     battery = scenario.prosumers[0].battery
     assert (battery.capacity_kwh, battery.power_kw) == (6.4, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "allowed"),
+    [
+        ("6,4", "expected a number in kWh, >= 0; the decimal mark is a point: write 6.4"),
+        ("6,4 kWh", "expected a number in kWh, >= 0; the decimal mark is a point: write 6.4"),
+        ("large, 4", "expected a number in kWh, >= 0"),
+    ],
+)
+def test_a_decimal_comma_is_named(tmp_path: Path, seen: str, allowed: str) -> None:
+    assert complaints(write(tmp_path, GOOD.replace("6.4", seen))) == [
+        f"toy.yaml:12: prosumers.0.battery.capacity_kwh = {seen}; {allowed}"
+    ]
+
+
+def test_a_decimal_comma_is_named_in_plain_numbers_too(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "demand_response:\n  elasticity: -0,1\n")
+    assert complaints(path)[0].endswith("; the decimal mark is a point: write -0.1")
+
+
+def test_a_message_has_no_marks_of_docstrings(tmp_path: Path) -> None:
+    (line,) = complaints(write(tmp_path, GOOD.replace("  start: 2017-07-03\n", "")))
+    assert line == (
+        "toy.yaml:3: clock.start = (missing); required: first local day, for example '2017-07-03'; a run covers whole "
+        "local days"
+    )
 
 
 def test_two_groups_need_two_names(tmp_path: Path) -> None:

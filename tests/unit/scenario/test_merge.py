@@ -6,6 +6,7 @@ import pytest
 
 from vpp_sim.errors import ScenarioError
 from vpp_sim.scenario import load_scenario
+from vpp_sim.scenario.written import Written
 
 BASE = """\
 clock: {timezone: America/Los_Angeles}
@@ -64,7 +65,7 @@ def test_a_base_may_have_a_base_beside_itself(tmp_path: Path) -> None:
 
 def test_a_mistake_in_a_base_shows_the_line_of_the_base(tmp_path: Path) -> None:
     path = write(tmp_path, base__here=BASE.replace("0.30", "cheap"))
-    assert complaints(path) == ["base/here.yaml:4: tariff.price_eur_per_kwh = cheap; expected a number in EUR/kWh"]
+    assert complaints(path) == ["base/here.yaml:4: tariff.price_eur_per_kwh = cheap; expected a number in EUR/kWh, > 0"]
 
 
 def test_an_unknown_key_of_a_base_shows_the_line_of_the_base(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_extends_is_a_path_or_a_list_of_them(tmp_path: Path, extends: str) -> No
     lines = complaints(write(tmp_path, toy=TOY.replace("base/here.yaml", extends).replace("days: 2", "days: 0")))
     assert lines == [
         f"toy.yaml:2: extends = {extends}; expected the path of a file relative to this one, or a list of them",
-        "toy.yaml:3: clock.days = 0; expected a whole number in d, >= 1",
+        "toy.yaml:3: clock.days = 0; expected a whole number of days, >= 1",
     ]
 
 
@@ -115,7 +116,7 @@ def test_an_unknown_named_override_lists_those_there_are(tmp_path: Path) -> None
 def test_a_mistake_in_a_named_override_shows_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, overrides__winter="\nclock: {days: none}\n")
     assert complaints(path, named=["winter"]) == [
-        "overrides/winter.yaml:2: clock.days = none; expected a whole number in d, >= 1"
+        "overrides/winter.yaml:2: clock.days = none; expected a whole number of days, >= 1"
     ]
 
 
@@ -132,6 +133,22 @@ def test_dotted_overrides_reach_into_lists_and_win(tmp_path: Path) -> None:
     assert (scenario.clock.days, scenario.clock.step, scenario.chain) == (4, 900, None)
     assert scenario.prosumers[0].battery.capacity_kwh == 12.8
     assert scenario.prosumers[0].data.homes == (3,)
+
+
+def test_a_mapping_is_merged_as_a_file_would_be(tmp_path: Path) -> None:
+    battery = "    battery: {capacity_kwh: 9.6, power_kw: 3.0}\n"
+    path = write(tmp_path, toy=TOY + battery)
+    scenario = load_scenario(path, {"tariff": {"feed_in_eur_per_kwh": 0.05}, "prosumers.0.battery": {"power_kw": 4.0}})
+    assert (scenario.tariff.price_eur_per_kwh, scenario.tariff.feed_in_eur_per_kwh) == (0.30, 0.05)
+    assert (scenario.prosumers[0].battery.capacity_kwh, scenario.prosumers[0].battery.power_kw) == (9.6, 4.0)
+
+
+def test_an_override_may_know_its_place(tmp_path: Path) -> None:
+    overrides = {"clock.days": Written(0, "--set clock.days=0", 0), "seed": Written(-1, "sweep.yaml", 7)}
+    assert complaints(write(tmp_path), overrides=overrides) == [
+        "sweep.yaml:7: seed = -1; expected a whole number, >= 0",
+        "--set clock.days=0: clock.days = 0; expected a whole number of days, >= 1",
+    ]
 
 
 def test_a_section_that_is_null_can_be_set_into(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_second_schema_is_not_spoilt_by_changing_the_first() -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (("clock", "days"), "expected a whole number in d, >= 1"),
+        (("clock", "days"), "expected a whole number of days, >= 1"),
         (("clock", "step"), "expected a duration with its unit, such as 12s, 15min, 24h or 7d"),
         (("prosumers", 3, "battery", "power_kw"), "expected a number in kW, >= 0"),
         (("prosumers", 0, "battery", "efficiency"), "expected a number, > 0, <= 1"),
