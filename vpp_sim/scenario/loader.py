@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from vpp_sim.errors import ScenarioError
 from vpp_sim.scenario.merge import OVERRIDES, merged_tree
-from vpp_sim.scenario.problems import MISSING, problem_at, problems_of
+from vpp_sim.scenario.problems import MISSING, problem_at, problems_of, relations_of
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.written import plain
 from vpp_sim.scenario.yaml_lines import dump_yaml
@@ -83,7 +83,8 @@ def read_scenario(
     try:
         scenario = Scenario.model_validate_json(json.dumps(plain(tree)), strict=True)
     except ValidationError as error:
-        problems += _news(problems_of(error, tree), problems)
+        found = dict.fromkeys(problems_of(error, tree) + relations_of(error, tree))
+        problems += _news(list(found), problems)
         problems = [_of_an_override(problem, Path(path)) for problem in problems]
         raise ScenarioError(_sorted(problems)) from None
     if problems:

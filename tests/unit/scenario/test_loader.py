@@ -217,6 +217,28 @@ def test_quantities_may_carry_their_unit(tmp_path: Path) -> None:
     assert (battery.capacity_kwh, battery.power_kw) == (6.4, 5.0)
 
 
+def test_relations_are_reported_with_the_values_that_are_refused(tmp_path: Path) -> None:
+    text = GOOD.replace("seed: 3", "seed: x").replace("power_kw: 5.0", "power_kw: -1\n      min_soc: 0.8")
+    text = text.replace("homes: [1, 2]", "homes: [1, x]")
+    text += "tariff: {price_eur_per_kwh: 0.1, energy_eur_per_kwh: 0.2}\nforecasting: {every: 20min}\n"
+    assert [line.partition(";")[0] for line in complaints(write(tmp_path, text))] == [
+        "toy.yaml:2: seed = x",
+        "toy.yaml:10: prosumers.0.data.homes.1 = x",
+        "toy.yaml:13: prosumers.0.battery.power_kw = -1",
+        "toy.yaml:14: prosumers.0.battery.min_soc = 0.8",
+        "toy.yaml:15: tariff.energy_eur_per_kwh = 0.2",
+        "toy.yaml:16: forecasting.every = 20min",
+    ]
+
+
+def test_a_default_is_not_compared_in_place_of_a_refused_value(tmp_path: Path) -> None:
+    text = GOOD + "tariff: {price_eur_per_kwh: much, energy_eur_per_kwh: 0.3}\nchain: {every: 20min}\n"
+    assert [line.partition(";")[0] for line in complaints(write(tmp_path, text))] == [
+        "toy.yaml:14: tariff.price_eur_per_kwh = much",
+        "toy.yaml:15: chain.every = 20min",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seen", "allowed"),
     [
