@@ -302,7 +302,6 @@ def manifest(data: RunData, **changes: object) -> Manifest:
         name="made_up",
         digest=DIGEST,
         started="2026-01-02T03:04:05Z",
-        finished="2026-01-02T03:04:45Z",
         **environment(),
         seeds={"scenario": 7},
         data_digests={"homes": "ab" * 32},

@@ -15,7 +15,7 @@ __all__ = ["KPI_COLUMNS", "print_table", "progress_bar"]
 KPI_COLUMNS = ("KPI", "VPP", "counterfactual", "difference", "unit")
 """Heads of a table of KPIs."""
 
-_WIDTH_OF_FILES = 160
+_WIDTH_OF_FILES = 200
 """Columns of a table that is not shown on a terminal but piped into something."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +20,7 @@ from vpp_sim.cli.train import train_app
 from vpp_sim.errors import UserError, VppSimError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["app", "main"]
 
@@ -78,6 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        with _pipe_may_close():
+            return _run(given)
+    except _PipeClosed:
+        return 0
+
+
+def _run(given: Sequence[str]) -> int:
+    try:
         status = typer.main.get_command(app).main(args=given or ["--help"], prog_name="vpp-sim", standalone_mode=False)
     except typer.TyperException as error:
         said = error.format_message().replace("Value error, ", "")  # how pydantic, inside typer, begins
@@ -95,6 +105,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == INTERRUPTED:  # how typer answers an interrupt
         _complain("interrupted")
     return status if isinstance(status, int) else 0
+
+
+class _PipeClosed(Exception):  # noqa: N818
+    """Whoever read our output wants no more of it, as ``head`` does."""
+
+
+@contextmanager
+def _pipe_may_close() -> Iterator[None]:
+    """Raise `_PipeClosed` when standard output is closed by its reader, after leading what is left nowhere."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:  # rich and typer turn the one into the other
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise _PipeClosed from None
 
 
 def _complain(message: str) -> None:

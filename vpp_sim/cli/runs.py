@@ -11,15 +11,17 @@ import typer
 from vpp_sim.cli.console import KPI_COLUMNS, print_table
 from vpp_sim.cli.files import require_folder
 from vpp_sim.cli.options import RESULTS, Results, parse_labels
-from vpp_sim.errors import UserError
+from vpp_sim.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vpp_sim.runs.catalogue import Catalogue
+    from vpp_sim.runs.catalogue import Catalogue, RunRecord
     from vpp_sim.runs.folder import RunFolder
 
 __all__ = ["Run", "add_to_catalogue", "open_catalogue", "runs_app"]
+
+_NUMBERS = {"seed", "days", "bill difference [EUR]"}
 
 runs_app = typer.Typer(name="runs", help="List, show and compare runs.", rich_markup_mode=None)
 
@@ -67,16 +69,48 @@ def list_runs(
         raise UserError(f"--status {status}: expected complete or failed")
     wanted = parse_labels(label)
     records = open_catalogue(results).list(name=name, status=status, labels=wanted)
-    columns = ["scenario", "run", "status", "started (UTC)", "seed"]
-    rows = [
-        [record.name, record.run_id, record.status, record.created, "" if record.seed is None else str(record.seed)]
-        for record in records
+    columns = [
+        "scenario",
+        "run",
+        "status",
+        "started (UTC)",
+        "seed",
+        "first day",
+        "days",
+        "storage",
+        "bill difference [EUR]",
     ]
+    rows = [
+        [record.name, record.run_id, record.status, record.created, "" if record.seed is None else str(record.seed),
+         *_what_ran(record)]
+        for record in records
+    ]  # fmt: skip
     if wanted:
         columns.append("labels")
         for row, record in zip(rows, records, strict=True):
             row.append(_label_text({key: value for key, value in record.labels.items() if key not in wanted}))
-    print_table(columns, rows, text_columns=[column for column in columns if column != "seed"])
+    print_table(columns, rows, text_columns=[column for column in columns if column not in _NUMBERS])
+
+
+def _what_ran(record: RunRecord) -> list[str]:
+    """Return first day, days, kind of storage and change of the homes' bills [EUR] of a run, empty where unknown."""
+    from ruamel.yaml import YAML
+
+    from vpp_sim.runs.folder import RunFolder
+    from vpp_sim.runs.kpis import kpi_text
+
+    try:
+        scenario = YAML(typ="safe", pure=True).load(RunFolder(record.path).scenario_yaml())
+    except DataError:  # a run may fail before it has written its scenario
+        scenario = {}
+    clock = scenario.get("clock", {})
+    bills = record.kpis.get("homes_bill_eur", {}).get("difference")
+    return [
+        str(clock.get("start", ""))[:10],
+        str(clock.get("days", "")),
+        str(scenario.get("ess", {}).get("kind", "")),
+        kpi_text(bills, "EUR", signed=True) if record.kpis else "",
+    ]
 
 
 def _label_text(labels: Mapping[str, Any]) -> str:
@@ -111,9 +145,21 @@ def compare_runs(
     kpi: Annotated[list[str] | None, typer.Option("--kpi", help="Only this KPI; may be repeated.")] = None,
 ) -> None:
     """Compare the KPIs of several runs, a column each."""
-    frame = open_catalogue(results).compare(runs, kpi)
+    from pandas import isna
+
+    from vpp_sim.runs.kpis import KPIS, kpi_text
+
+    if len(runs) < 2:
+        raise UserError(f"compare {runs[0]}: expected two runs or more; one is shown by vpp-sim runs show")
+    frame, labels = open_catalogue(results).compare(runs, kpi), {each.name: each.label for each in KPIS}
+    if len(frame.columns) < 3:
+        raise UserError(f"compare {' '.join(runs)}: these are one and the same run; expected two or more")
     rows = [
-        (str(name), *("" if row[run] is None else f"{row[run]:.4g}" for run in frame.columns[1:]), str(row["unit"]))
+        (
+            labels[str(name)],
+            *(kpi_text(None if isna(row[run]) else row[run], row["unit"]) for run in frame.columns[1:]),
+            "" if row["unit"] == "1" else row["unit"],
+        )
         for name, row in frame.astype(object).iterrows()
     ]
     print_table(("KPI", *frame.columns[1:], "unit"), rows, text_columns=("KPI", "unit"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,11 @@ _SHOWN_KPIS = ("homes_bill_eur.gain", "vpp_profit_eur.gain", "joint_surplus_eur.
 _MOST_ROWS = 40
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out that a worker is ended by force after its last job: nothing is lost, and nothing is to be done."""
+    return not record.getMessage().startswith("Worker process still alive")
+
+
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="SWEEP", help="A sweep file (YAML).")],
     results: Results = RESULTS,
@@ -39,6 +46,7 @@ def sweep(
     spec, base = load_sweep(file)
     make_executor = SWEEP_EXECUTORS.load(executor or spec.executor)
     check_jobs(spec, base, expand(spec), str(file))
+    logging.getLogger("distributed.nanny").addFilter(_is_news)
     started = utc_now()
     with progress_bar(spec.name, quiet=quiet) as advance:
 
@@ -72,7 +80,7 @@ def _print_summary(result: SweepResult, keys: list[str]) -> None:
     """Print mean and interval of the chief KPIs, by the keys of the grid that have several values."""
     for kpi in (name for name in _SHOWN_KPIS if name in result.kpis):
         rows = [
-            (*(str(row[key]) for key in keys), str(row["n"]), _amount(row["mean"]), _amount(row["half_width"]))
+            (*(_value(row[key]) for key in keys), str(row["n"]), _amount(row["mean"]), _amount(row["half_width"]))
             for row in result.summary(kpi).to_dict("records")
         ]
         typer.echo(kpi)
@@ -81,5 +89,10 @@ def _print_summary(result: SweepResult, keys: list[str]) -> None:
             typer.echo(f"... and {len(rows) - _MOST_ROWS} more in summary.csv")
 
 
+def _value(value: object) -> str:
+    """Return a value of the grid as the sweep's file writes it; a table of numbers holds null as NaN."""
+    return "null" if value is None or (isinstance(value, float) and isnan(value)) else str(value)
+
+
 def _amount(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # no negative zero
+    return "–" if isnan(value) else f"{round(value, 2) + 0.0:.2f}"  # no negative zero

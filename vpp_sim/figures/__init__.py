@@ -14,6 +14,7 @@ __all__ = [
     "headline",
     "heat_map",
     "money",
+    "provenance",
     "report",
     "series",
     "settlement",

@@ -50,9 +50,11 @@ def _bills(run: RunData) -> str:
 
 def _prices(run: RunData) -> str:
     frame = run.vpp.timeseries
+    apart = frame["buy_eur_per_kwh"] - frame["default_eur_per_kwh"]
     return (
         f"The retail price moves between {frame['buy_eur_per_kwh'].min():.3f} and {frame['buy_eur_per_kwh'].max():.3f} "
-        f"EUR/kWh around a default tariff of {frame['default_eur_per_kwh'].mean():.3f} EUR/kWh on average."
+        f"EUR/kWh around a default tariff of {frame['default_eur_per_kwh'].mean():.3f} EUR/kWh on average; "
+        f"the two differ by {apart.abs().mean():.4f} EUR/kWh on average, from {apart.min():+.4f} to {apart.max():+.4f}."
     )
 
 
@@ -108,8 +110,8 @@ def _settlement(run: RunData) -> str:
         return "Nothing was settled on chain in this run."
     wait, gas = m.confirmation_s(run.vpp, run.bills), float(run.vpp.chain["gas_used"].mean())
     return (
-        f"A period is final {wait:.0f} s after its end on average; settling it takes {gas:,.0f} gas, for "
-        f"{run.vpp.chain['accounts'].mean():.0f} accounts."
+        f"On average, a period is final {wait:.0f} s after its end, and settling it takes {gas:,.0f} gas for "
+        f"{run.vpp.chain['accounts'].mean():.1f} accounts."
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vpp_sim.runs.frames import RunData
 
-__all__ = ["CAPTIONS", "FIGURES", "FORMATS", "plot", "plot_all"]
+__all__ = ["CAPTIONS", "FIGURES", "FORMATS", "left_out", "plot", "plot_all"]
 
 FIGURES: Mapping[str, Callable[[RunData], Figure]] = MappingProxyType(
     {
@@ -42,6 +42,16 @@ FIGURES: Mapping[str, Callable[[RunData], Figure]] = MappingProxyType(
 
 FORMATS = (".png", ".svg")
 """Endings that a figure can be written to."""
+
+
+def left_out(run: RunData) -> dict[str, str]:
+    """Return the figures that a report leaves out, because they would be empty, each with a sentence saying why."""
+    why = {}
+    if not run.vpp.battery_capacity_kwh:
+        why["storage"] = "There is no figure of storage: no home has a battery with any capacity."
+    if run.vpp.chain.empty:
+        why["settlement"] = "There is no figure of settlement: nothing was settled on chain in this run."
+    return why
 
 
 def plot(run: RunData, name: str, out: Path) -> Path:

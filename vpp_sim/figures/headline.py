@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["headline"]
 
 _CENT = 0.005
+_SAME_PEAK = 0.01
 
 
 def headline(run: RunData) -> list[str]:
@@ -39,6 +40,12 @@ def _more_or_less(difference_eur: float) -> str:
     return f"{abs(difference_eur):,.2f} EUR {'more' if difference_eur > 0 else 'less'}"
 
 
+def _better_or_worse(gain_eur: float) -> str:
+    if abs(gain_eur) < _CENT:
+        return "neither better nor worse off"
+    return f"{abs(gain_eur):,.2f} EUR {'better' if gain_eur > 0 else 'worse'} off"
+
+
 def _bills(run: RunData) -> str:
     ours, theirs = run.vpp.homes_eur(), run.counterfactual.homes_eur()
     share = f" ({percent(abs(ours / theirs - 1), 1)})" if theirs and abs(ours - theirs) >= _CENT else ""
@@ -51,14 +58,14 @@ def _bills(run: RunData) -> str:
 def _vpp(run: RunData) -> str:
     ours, theirs = -run.vpp.account_eur("vpp"), -run.counterfactual.account_eur("vpp")
     verb = "earned" if ours >= 0 else "lost"
-    together = m.joint_result(run.vpp, run.bills) - m.joint_result(run.counterfactual, run.bills)
-    end = "neither better nor worse off" if abs(together) < _CENT else (
-        f"{abs(together):,.2f} EUR {'better' if together > 0 else 'worse'} off"
-    )  # fmt: skip
+    pair, all_three = (
+        _better_or_worse(measure(run.vpp, run.bills) - measure(run.counterfactual, run.bills))
+        for measure in (m.joint_result, m.society_result)
+    )
     return (
         f"The VPP {verb} {abs(ours):,.2f} EUR, where a plain retailer of the same homes would have "
-        f"{'earned' if theirs >= 0 else 'lost'} {abs(theirs):,.2f} EUR. Homes and VPP together are {end}; the grid "
-        f"operator received {_more_or_less(-_change(run, 'grid_operator'))}."
+        f"{'earned' if theirs >= 0 else 'lost'} {abs(theirs):,.2f} EUR. Homes and VPP together are {pair}; the grid "
+        f"operator received {_more_or_less(-_change(run, 'grid_operator'))}. All three together are {all_three}."
     )
 
 
@@ -73,7 +80,10 @@ def _gainers(bills: pd.DataFrame) -> str:
     names = home_labels(bills["home"].astype(str).tolist())
     best, worst = int(saving.argmax()), int(saving.argmin())
     above = int((bills["total_eur"] - bills["default_bill_eur"] > _CENT).sum())
-    promise = "No home paid more than its default bill" if not above else f"{above} paid more than their default bill"
+    promise = (
+        f"{above or 'No'} home{'s' if above > 1 else ''} paid more than the default tariff would have charged for the "
+        "same metered energy"
+    )
     return (
         f"{gained} homes gained and {lost} lost, from {saving[best]:+,.2f} EUR ({names[best]}) to "
         f"{saving[worst]:+,.2f} EUR ({names[worst]}). {promise}."
@@ -94,8 +104,18 @@ def _grid(run: RunData) -> str:
     ours, theirs = _breaches(run.vpp, run.bills), _breaches(run.counterfactual, run.bills)
     if ours:
         without = f"without the VPP, {', and '.join(theirs)}" if theirs else "without the VPP it would have held"
-        return f"The grid did not hold: {', and '.join(ours)}; {without}."
+        return f"The grid did not hold: {', and '.join(ours)}; {without}.{_peak(run)}"
     voltage, loading = run.vpp.timeseries["v_min_pu"].min(), m.highest("transformer_loading")(run.vpp, run.bills)
     held = f"The grid held: the lowest voltage was {voltage:.3f} p.u., the transformer reached {percent(loading)} of "
     held += "its rating"
-    return f"{held}. Without the VPP it would not: {', and '.join(theirs)}." if theirs else f"{held}."
+    held += f". Without the VPP it would not: {', and '.join(theirs)}." if theirs else "."
+    return held + _peak(run)
+
+
+def _peak(run: RunData) -> str:
+    """Return a sentence on the feeder's peak, or nothing when it is within 1 % of that without the VPP."""
+    ours, theirs = (m.feeder_peak_kw(tables, run.bills) for tables in (run.vpp, run.counterfactual))
+    if abs(ours - theirs) <= _SAME_PEAK * theirs:
+        return ""
+    share = f" ({ours / theirs - 1:+.1%})".replace("%", " %") if theirs else ""
+    return f" The feeder's peak {'rose' if ours > theirs else 'fell'} from {theirs:.1f} to {ours:.1f} kW{share}."

@@ -162,4 +162,6 @@ def _note(seeds: FloatArray) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "null"  # as the sweep's file says it
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

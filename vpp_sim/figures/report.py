@@ -13,8 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ruamel.yaml import YAML
 
 from vpp_sim.figures.captions import CAPTIONS
-from vpp_sim.figures.gallery import FIGURES, plot
+from vpp_sim.figures.gallery import FIGURES, left_out, plot
 from vpp_sim.figures.headline import headline
+from vpp_sim.figures.provenance import count_groups, counterfactual_text, wall_rows
 from vpp_sim.figures.series import end_of
 from vpp_sim.runs.kpis import KPIS, kpi_rows
 from vpp_sim.runs.tables import TABLES
@@ -73,23 +74,29 @@ def _environment() -> Environment:
 
 def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
     manifest, scenario = folder.manifest(), folder.scenario_yaml()
-    time = run.vpp.timeseries["time"]
+    resolved = YAML(typ="safe", pure=True).load(scenario)
+    time, missing = run.vpp.timeseries["time"], left_out(run)
     return {
         "manifest": manifest,
         "run_id": folder.run_id.removesuffix(".partial"),
         "first": f"{time.iloc[0]:%-d %B %Y %H:%M}",
         "last": f"{end_of(time):%-d %B %Y %H:%M}",
+        "days": time.dt.date.nunique(),
         "steps": len(time),
         "step_min": run.vpp.step_h * 60,
         "homes": len(run.bills),
         "headline": headline(run),
         "kpi_groups": _kpi_groups(folder.kpis()),
-        "figures": [_figure(folder, run, name) for name in FIGURES],
+        "figures": [_figure(folder, run, name) for name in FIGURES if name not in missing],
+        "figures_left_out": list(missing.values()),
         "bill_head": [(_BILL_LABELS[field.name], field.metadata[b"unit"].decode()) for field in TABLES["bills"]],
         "bill_rows": _bill_rows(run.bills),
         "bills_left_out": max(len(run.bills) - _BILL_ROWS, 0),
         "scenario": scenario,
-        "description": str(YAML(typ="safe", pure=True).load(scenario).get("description", "")),
+        "description": str(resolved.get("description", "")),
+        "counterfactual": counterfactual_text(resolved),
+        "counts": count_groups(manifest.counts),
+        "wall_rows": wall_rows(manifest.wall_s),
         "tables": sorted(path.name for path in folder.path.glob("*.parquet")),
     }
 

@@ -24,10 +24,10 @@ _LABELLED_HOMES = 30
 
 @style.styled
 def prices(run: RunData) -> Figure:
-    """Draw every price that somebody in the run paid."""
+    """Draw every price that somebody in the run paid, and how far retail lies from the default tariff."""
     frame = condensed(run.vpp.timeseries)
     time = frame["time"]
-    figure, (axis,) = style.axes(height_in=3.6)
+    figure, (axis, apart) = style.axes(2, height_in=4.8, height_ratios=[3, 1.2])
     line(axis, time, frame["default_eur_per_kwh"], color=style.GREY, linestyle=(0, (4, 2)), label="default tariff")
     line(axis, time, frame["buy_eur_per_kwh"], color=_C["blue"], label="retail")
     line(axis, time, frame["local_price_eur_per_kwh"], color=_C["orange"], linewidth=1.8, label="local trades")
@@ -44,7 +44,12 @@ def prices(run: RunData) -> Figure:
     )  # fmt: skip
     axis.set_ylim(top=axis.get_ylim()[1] * 1.12)
     style.legend_above(axis)
-    style.local_time(axis, time)
+    over = frame["buy_eur_per_kwh"] - frame["default_eur_per_kwh"]
+    fill(apart, time, 0, over, color=_C["blue"], alpha=0.6)
+    apart.axhline(0, color=style.GREY, linewidth=0.6)
+    apart.set_title("Retail less default tariff")
+    apart.set_ylabel("[EUR/kWh]")
+    style.local_time(apart, time)
     return figure
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from vpp_sim.runs.frames import RunTables
 
-__all__ = ["KPIS", "Kpi", "KpiValue", "compute_kpis", "kpi_rows", "read_kpis", "write_kpis"]
+__all__ = ["KPIS", "Kpi", "KpiValue", "compute_kpis", "kpi_rows", "kpi_text", "read_kpis", "write_kpis"]
 
 Measure: TypeAlias = "Callable[[RunTables, pd.DataFrame], float]"
 Better: TypeAlias = Literal["higher", "lower", "neither"]
@@ -78,6 +78,7 @@ class KpiValue(TypedDict):
 
 
 _EN_50160 = "EN 50160"
+_RETAILER = "Without the VPP: the forecast of its plain retailer."
 
 KPIS: tuple[Kpi, ...] = (
     # Money
@@ -96,6 +97,12 @@ KPIS: tuple[Kpi, ...] = (
         "VPP's profit less the homes' bill; payments between them cancel, so its difference is what the VPP as a whole "
         "gains from others.",
         m.joint_result,
+    ),
+    Kpi(
+        "society_eur", "Homes, VPP and grid operator together", "EUR", "higher", "Money",
+        "VPP's profit and grid operator's income less the homes' bill; payments between the three cancel, levies "
+        "included, so it is minus what all of them pay to the wholesale market.",
+        m.society_result,
     ),
     Kpi(
         "grid_operator_income_eur", "Grid operator's income", "EUR", "neither", "Money",
@@ -126,7 +133,8 @@ KPIS: tuple[Kpi, ...] = (
     ),
     Kpi(
         "homes_above_default", "Homes above their default bill", "homes", "lower", "Money",
-        "Homes whose bill exceeds the cost of their metered energy at the default tariff by more than half a cent.",
+        "Homes whose bill exceeds what the default tariff would have charged for the same metered energy, by more than "
+        "half a cent.",
         m.homes_above_default, vpp_only=True,
     ),
     # Energy
@@ -233,17 +241,18 @@ KPIS: tuple[Kpi, ...] = (
     # Forecast
     Kpi(
         "forecast_mae_kw", "Forecast error, MAE", "kW", "lower", "Forecast",
-        "Mean absolute error of the median day-ahead forecast of fleet load less PV.", m.forecast_mae_kw,
+        "Mean absolute error of the median day-ahead forecast of fleet load less PV. " + _RETAILER, m.forecast_mae_kw,
     ),
     Kpi(
         "forecast_nrmse", "Forecast error, NRMSE", "1", "lower", "Forecast",
         "Root mean square error of the median day-ahead forecast of fleet load less PV, over the mean load of the "
-        "steps forecast (the mean net load may be near zero).",
+        "steps forecast (the mean net load may be near zero). " + _RETAILER,
         m.forecast_nrmse,
     ),
     Kpi(
         "forecast_coverage", "Forecast coverage, 10 to 90 %", "1", "neither", "Forecast",
-        "Share of steps in which the outcome lay between the 10 % and 90 % quantiles; 0.8 is right.", m.coverage,
+        "Share of steps in which the outcome lay between the 10 % and 90 % quantiles; 0.8 is right. " + _RETAILER,
+        m.coverage,
     ),
     # Settlement
     Kpi(
@@ -330,7 +339,23 @@ _DECIMALS = {
 }  # fmt: skip
 
 
-def _text(value: float | None, unit: str, *, signed: bool = False) -> str:
+def kpi_text(value: float | None, unit: str, *, signed: bool = False) -> str:
+    """Return the value of a KPI as tables write it.
+
+    Parameters
+    ----------
+    value : float or None
+        In `unit`.
+    unit : str
+        As in :attr:`Kpi.unit`; it decides the number of decimals.
+    signed : bool
+        Whether a positive number gets a plus.
+
+    Examples
+    --------
+    >>> kpi_text(1234.567, "EUR"), kpi_text(0.5, "1", signed=True), kpi_text(None, "kWh")
+    ('1,234.57', '+0.500', '–')
+    """
     if value is None:
         return "–"
     sign = "+" if signed else ""
@@ -354,7 +379,7 @@ def kpi_rows(kpis: Mapping[str, KpiValue]) -> list[tuple[str, str, str, str, str
         entry = kpis.get(kpi.name)
         if entry is None or (entry["vpp"] is None and entry["counterfactual"] is None):
             continue
-        vpp, counterfactual = _text(entry["vpp"], kpi.unit), _text(entry["counterfactual"], kpi.unit)
-        difference = _text(entry["difference"], kpi.unit, signed=True)
+        vpp, counterfactual = kpi_text(entry["vpp"], kpi.unit), kpi_text(entry["counterfactual"], kpi.unit)
+        difference = kpi_text(entry["difference"], kpi.unit, signed=True)
         rows.append((kpi.label, vpp, counterfactual, difference, "" if kpi.unit == "1" else kpi.unit))
     return rows

@@ -42,8 +42,8 @@ class Manifest:
         What became of the run.
     error : str
         Why it failed, or empty.
-    started, finished : str
-        UTC stamps, ISO 8601.
+    started : str
+        UTC stamp, ISO 8601.
     vpp_sim, python, platform : str
         Versions, and the machine's platform.
     libraries : mapping of str to str
@@ -74,7 +74,6 @@ class Manifest:
     status: Literal["complete", "failed"] = "complete"
     error: str = ""
     started: str = ""
-    finished: str = ""
     vpp_sim: str = ""
     python: str = ""
     platform: str = ""

@@ -52,6 +52,7 @@ __all__ = [
     "self_consumption",
     "self_sufficiency",
     "settled_batches",
+    "society_result",
     "violations",
 ]
 
@@ -83,6 +84,11 @@ def account_income(account: str) -> Callable[[RunTables, pd.DataFrame], float]:
 def joint_result(tables: RunTables, bills: pd.DataFrame) -> float:
     """Return what homes and VPP together earned, net; negative is a cost [EUR]."""
     return -(tables.homes_eur() + tables.account_eur("vpp"))
+
+
+def society_result(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return what homes, VPP and grid operator together earned from outside, net; negative is a cost [EUR]."""
+    return joint_result(tables, bills) - tables.account_eur("grid_operator")
 
 
 def account_cost(account: str) -> Callable[[RunTables, pd.DataFrame], float]:

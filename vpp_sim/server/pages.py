@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -65,5 +66,7 @@ def render_index(records: Sequence[RunRecord], offset: int = 0) -> str:
 def _row(record: RunRecord) -> dict[str, Any]:
     texts = {row[0]: row for row in kpi_rows(record.kpis)}
     cells = [(texts[kpi.label][1], texts[kpi.label][3]) if kpi.label in texts else ("–", "") for kpi in _HEADLINE]
-    labels = ", ".join(f"{key} = {value}" for key, value in record.labels.items())
+    labels = ", ".join(
+        f"{key} = {value if isinstance(value, str) else json.dumps(value)}" for key, value in record.labels.items()
+    )
     return {"record": record, "cells": cells, "labels": labels}

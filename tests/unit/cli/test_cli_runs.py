@@ -1,6 +1,9 @@
 """``runs`` and ``plot`` over folders that other processes wrote."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,15 +108,49 @@ def test_show_says_why_a_run_failed(capsys: pytest.CaptureFixture[str], results:
 
 def test_compare_puts_runs_side_by_side(capsys: pytest.CaptureFixture[str], results: Path) -> None:
     command = ("runs", "compare", "aaa", "bbb", "--results", str(results), "--kpi", "load_kwh", "--kpi", "chain_gas")
-    rows = [line.split() for line in printed(capsys, *command).splitlines()]
-    values = {row[0]: row[1:] for row in rows if row and row[0] in {"load_kwh", "chain_gas"}}
-    assert set(values) == {"load_kwh", "chain_gas"}
-    first, second, unit = values["load_kwh"]
-    assert (first, unit) == (second, "kWh")
+    lines = printed(capsys, *command).splitlines()
+    shown = printed(capsys, "runs", "show", "aaa", "--results", str(results)).splitlines()
+    for label in ("Load  ", "Gas, total  "):
+        row, alone = (
+            next(line.strip() for line in table if line.lstrip().startswith(label)) for table in (lines, shown)
+        )
+        first, second, unit = row.removeprefix(label).split()
+        assert (first, unit) == (second, alone.split()[-1])
+        assert first == alone.removeprefix(label).split()[0]
+
+
+@pytest.mark.parametrize("runs", [["aaa"], ["aaa", "aaaa"]])
+def test_compare_needs_two_runs(capsys: pytest.CaptureFixture[str], results: Path, runs: list[str]) -> None:
+    assert main(["runs", "compare", *runs, "--results", str(results)]) == 2
+    assert "expected two" in capsys.readouterr().err
+
+
+def test_list_tells_runs_apart(capsys: pytest.CaptureFixture[str], results: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "results"
+    shutil.copytree(results, copy)
+    runs = sorted((copy / "made_up").glob("*Z*"))
+    with (runs[0] / "scenario.yaml").open("a", encoding="utf-8") as file:
+        file.write("ess: {kind: rule_based}\n")
+    (runs[1] / "scenario.yaml").unlink()
+    lines = [line for line in printed(capsys, "runs", "list", "--results", str(copy)).splitlines() if "made_up" in line]
+    bills = RunFolder(runs[0]).kpis()["homes_bill_eur"]["difference"]
+    assert bills is not None
+    assert lines[0].split()[5:] == ["2017-07-03", "7", "rule_based", f"{bills:+.2f}"]
+    assert lines[1].split()[5:] == [f"{bills:+.2f}"]
+    assert lines[2].split()[5:] == ["2017-07-03", "7"]  # it failed
+
+
+def test_a_reader_who_leaves_early_is_no_error(results: Path) -> None:
+    command = [sys.executable, "-m", "vpp_sim.cli", "runs", "show", "aaa", "--results", str(results)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_compare_names_an_unknown_kpi(capsys: pytest.CaptureFixture[str], results: Path) -> None:
-    assert main(["runs", "compare", "aaa", "--results", str(results), "--kpi", "loads_kwh"]) == 2
+    assert main(["runs", "compare", "aaa", "bbb", "--results", str(results), "--kpi", "loads_kwh"]) == 2
     assert capsys.readouterr().err.endswith("; did you mean 'load_kwh'?\n")
 
 

@@ -191,3 +191,15 @@ def test_mean_day_by_local_hour() -> None:
 
 def test_palette_is_distinct() -> None:
     assert len(set(style.COLOURS.values())) == len(style.COLOURS)
+
+
+def test_prices_show_how_far_retail_lies_from_the_default_tariff(run: RunData) -> None:
+    series = run.vpp.timeseries.assign(default_eur_per_kwh=0.25, buy_eur_per_kwh=[0.24, 0.27] * 36)
+    shifted = replace(run, vpp=replace(run.vpp, timeseries=series))
+    apart = FIGURES["prices"](shifted).axes[1]
+    assert apart._left_title.get_text() == "Retail less default tariff"
+    heights = apart.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(-0.01), pytest.approx(0.02))
+    assert CAPTIONS["prices"](shifted).endswith(
+        "; the two differ by 0.0150 EUR/kWh on average, from -0.0100 to +0.0200."
+    )

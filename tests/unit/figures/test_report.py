@@ -46,7 +46,8 @@ def test_page_has_every_part(page: str, run) -> None:
     for sentence in headline(run):
         assert sentence.replace("'", "&#39;").replace("+", "&#43;") in page.replace("+", "&#43;")
     assert "Homes that were made up for tests." in page
-    assert "3 homes, 3 July 2017 00:00 to 5 July 2017 00:00 (America/Los_Angeles), 48 steps of 60 min" in page
+    facts = "3 July 2017 00:00 to 5 July 2017 00:00 (America/Los_Angeles), 48 steps of 60 min"
+    assert f"<strong>3 homes, 2 days</strong>: {facts}" in page
 
 
 def test_figures_are_drawn_once_and_then_reused(folder: RunFolder, page: str) -> None:
@@ -87,9 +88,17 @@ def test_headline_says_who_paid_and_who_gained(run) -> None:
                 (run.vpp, run.counterfactual)]  # fmt: skip
     change = operator[0] - operator[1]
     received = f"{abs(change):,.2f} EUR {'more' if change > 0 else 'less'}"
-    assert sentences[1].endswith(f"; the grid operator received {received}.")
+    outside = [tables.ledger.query("account == 'wholesale'")["amount_micro_eur"].sum() / 1e6 for tables in
+               (run.vpp, run.counterfactual)]  # fmt: skip
+    gain = outside[0] - outside[1]  # the wholesale market's account is what all others paid it, negated
+    assert abs(gain) > 0.1
+    assert sentences[1].endswith(
+        f"; the grid operator received {received}. All three together are {abs(gain):,.2f} EUR "
+        f"{'better' if gain > 0 else 'worse'} off."
+    )
     assert sentences[2] == (
-        "1 homes gained and 1 lost, from +2.00 EUR (home 1) to -1.25 EUR (home 3). 1 paid more than their default bill."
+        "1 homes gained and 1 lost, from +2.00 EUR (home 1) to -1.25 EUR (home 3). 1 home paid more than the "
+        "default tariff would have charged for the same metered energy."
     )
 
 
@@ -107,7 +116,14 @@ def test_caption_of_the_bills(run, saved: list[float], sentence: str) -> None:
 
 
 def test_headline_says_whether_the_grid_held(run) -> None:
-    calm = {"v_min_pu": 0.97, "v_max_pu": 1.02, "transformer_loading": 0.5, "line_loading": 0.4}
+    calm = {
+        "net_kw": 5.0,
+        "loss_kw": 0.0,
+        "v_min_pu": 0.97,
+        "v_max_pu": 1.02,
+        "transformer_loading": 0.5,
+        "line_loading": 0.4,
+    }
     hot = calm | {"v_min_pu": 0.88, "transformer_loading": 1.2}
     cases = {
         (0, 0): "The grid held: the lowest voltage was 0.970 p.u., the transformer reached 50 % of its rating.",
@@ -123,3 +139,82 @@ def test_headline_says_whether_the_grid_held(run) -> None:
             run.counterfactual, timeseries=run.counterfactual.timeseries.assign(**(hot if theirs else calm))
         )
         assert headline(replace(run, vpp=vpp, counterfactual=other))[3] == sentence
+
+
+@pytest.mark.parametrize(
+    ("ours_kw", "theirs_kw", "sentence"),
+    [
+        (12.5, 10.0, " The feeder's peak rose from 10.0 to 12.5 kW (+25.0 %)."),
+        (9.0, 10.0, " The feeder's peak fell from 10.0 to 9.0 kW (-10.0 %)."),
+        (10.1, 10.0, ""),
+        (10.0, 0.0, " The feeder's peak rose from 0.0 to 10.0 kW."),
+    ],
+)
+def test_headline_says_how_the_peak_changed(run, ours_kw: float, theirs_kw: float, sentence: str) -> None:
+    calm = {"v_min_pu": 0.97, "v_max_pu": 1.02, "transformer_loading": 0.5, "line_loading": 0.4, "loss_kw": 0.0}
+    ours, theirs = (
+        replace(tables, timeseries=tables.timeseries.assign(**calm, net_kw=peak))
+        for tables, peak in ((run.vpp, ours_kw), (run.counterfactual, theirs_kw))
+    )
+    said = headline(replace(run, vpp=ours, counterfactual=theirs))[3]
+    assert said.endswith("50 % of its rating." + sentence)
+
+
+def test_headline_says_that_the_promise_was_kept(run) -> None:
+    kept = headline(replace(run, bills=run.bills.assign(total_eur=1.0, default_bill_eur=1.0)))[2]
+    assert kept.endswith(" No home paid more than the default tariff would have charged for the same metered energy.")
+
+
+def test_figures_without_anything_to_draw_are_left_out_and_said_so(run, tmp_path: Path) -> None:
+    bare = replace(run, vpp=replace(run.vpp, battery_capacity_kwh=0.0, chain=run.counterfactual.chain))
+    text = write_report(write_run(tmp_path, bare)).read_text(encoding="utf-8")
+    for name, why in {
+        "storage": "There is no figure of storage: no home has a battery with any capacity.",
+        "settlement": "There is no figure of settlement: nothing was settled on chain in this run.",
+    }.items():
+        assert f'<figure id="{name}">' not in text
+        assert why in text
+    assert text.count("<figure id=") == len(FIGURES) - 2
+
+
+def test_page_names_what_the_counterfactual_is_made_of(folder: RunFolder, run, page: str, tmp_path: Path) -> None:
+    assert "without trades and chain. Differences" in page  # a scenario that does not say
+    named = write_run(tmp_path, run)
+    section = "counterfactual: {battery: idle, demand_response: elastic, forecaster: persistence}\n"
+    (named.path / "scenario.yaml").write_text(SCENARIO + section, encoding="utf-8")
+    (named.path / "figures").symlink_to(folder.path / "figures")
+    assert (
+        "By the scenario&#39;s section &#34;counterfactual&#34;: batteries run by idle, demand response elastic, "
+        "retailer&#39;s forecasts of load and sun by persistence. Differences"
+    ) in write_report(named).read_text(encoding="utf-8")
+
+
+def test_page_groups_counts_and_labels_wall_times(folder: RunFolder, run, tmp_path: Path) -> None:
+    counted = write_run(
+        tmp_path, run, counts={"fontana: gaps_filled": 2, "orders": 31, "counterfactual: orders": 0},
+        wall_s={"METER": 0.5, "FLOW": 1.5, "retail price solver": 0.25, "whole": 5.0, "counterfactual": 3.0,
+                "both and summary": 9.0},
+    )  # fmt: skip
+    (counted.path / "figures").symlink_to(folder.path / "figures")
+    text = write_report(counted).read_text(encoding="utf-8")
+    parts = re.findall(r"<h3>(.*?)</h3>|<dt>(fontana: gaps filled|orders)</dt><dd>(\d+)</dd>", text)
+    assert parts == [
+        ("data repairs", "", ""), ("", "fontana: gaps filled", "2"), ("run", "", ""), ("", "orders", "31"),
+        ("counterfactual", "", ""), ("", "orders", "0"),
+    ]  # fmt: skip
+    assert re.findall(r"<dt>wall time: (.*?)</dt><dd>(.*?)</dd>", text) == [
+        ("phases of a tick, with VPP", "2.00 s: FLOW 1.50, METER 0.50"),
+        ("in them: retail price solver", "0.25 s"),
+        ("chain and other, with VPP", "3.00 s"),
+        ("whole run with VPP", "5.00 s"),
+        ("whole counterfactual", "3.00 s"),
+        ("both, with bills and KPIs", "9.00 s"),
+    ]
+    assert "<dt>started (UTC)</dt><dd>2026-01-02T03:04:05Z</dd>" in text
+
+
+def test_caption_of_the_settlement_speaks_of_means(run) -> None:
+    chain = run.vpp.chain.assign(gas_used=100_000, accounts=[4, 7] * (len(run.vpp.chain) // 2))
+    said = CAPTIONS["settlement"](replace(run, vpp=replace(run.vpp, chain=chain)))
+    assert said.startswith("On average, a period is final ")
+    assert said.endswith(", and settling it takes 100,000 gas for 5.5 accounts.")

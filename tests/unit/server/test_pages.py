@@ -74,11 +74,11 @@ def test_index_escapes_what_a_run_says(client) -> None:  # type: ignore[no-untyp
 def test_index_escapes_labels_and_folder_names(new_client, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder = write_run(tmp_path)
     odd = RunFolder.open(folder.path.rename(folder.path.with_name('"><b>&?#')))
-    Catalogue(tmp_path).add(odd, {"ess.kind": "<i>ppo</i>"})
+    Catalogue(tmp_path).add(odd, {"ess.kind": "<i>ppo</i>", "chain": None})
     page = new_client.get("/").text
     assert "<b>" not in page
     assert "<i>" not in page
-    assert "ess.kind = &lt;i&gt;ppo&lt;/i&gt;" in page
+    assert "ess.kind = &lt;i&gt;ppo&lt;/i&gt;, chain = null" in page
     (address,) = re.findall(r'href="([^"]*)/report"', page)
     assert new_client.get(address).json()["run"]["run_id"] == '"><b>&?#'
 
