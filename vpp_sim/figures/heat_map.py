@@ -162,6 +162,6 @@ def _note(seeds: FloatArray) -> str:
 
 
 def _text(value: object) -> str:
-    if value is None:
+    if value is None or value != value:  # a column of numbers holds null as NaN
         return "null"  # as the sweep's file says it
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

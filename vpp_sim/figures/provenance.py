@@ -45,7 +45,7 @@ def wall_rows(wall_s: Mapping[str, float]) -> list[tuple[str, str]]:
     Examples
     --------
     >>> wall_rows({"METER": 1.0, "FLOW": 2.0, "whole": 5.0, "counterfactual": 3.0, "both and summary": 9.0})[:2]
-    [('phases of a tick, with VPP', '3.00 s: FLOW 2.00, METER 1.00'), ('chain and other, with VPP', '2.00 s')]
+    [('phases of a tick, with VPP', '3.00 s: FLOW 2.00, METER 1.00'), ('set-up, chain and other, with VPP', '2.00 s')]
     """
     phases = {name: s for name, s in wall_s.items() if name not in (_SOLVER, _WHOLE, _THEIRS, _BOTH)}
     rows = []
@@ -55,7 +55,7 @@ def wall_rows(wall_s: Mapping[str, float]) -> list[tuple[str, str]]:
     if _SOLVER in wall_s:
         rows.append(("in them: retail price solver", f"{wall_s[_SOLVER]:.2f} s"))
     if _WHOLE in wall_s:
-        rows.append(("chain and other, with VPP", f"{wall_s[_WHOLE] - sum(phases.values()):.2f} s"))
+        rows.append(("set-up, chain and other, with VPP", f"{wall_s[_WHOLE] - sum(phases.values()):.2f} s"))
     whole = {_WHOLE: "whole run with VPP", _THEIRS: "whole counterfactual", _BOTH: "both, with bills and KPIs"}
     return rows + [(label, f"{wall_s[name]:.2f} s") for name, label in whole.items() if name in wall_s]
 

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from vpp_sim.errors import UnknownNameError, UserError
+from vpp_sim.figures import heat_map as heat_map_module
 from vpp_sim.figures.heat_map import axis_label, heat_map, kpi_label
 from vpp_sim.figures.style import save
 from vpp_sim.runs.kpis import KPIS
@@ -97,3 +98,10 @@ def test_labels() -> None:
     assert axis_label("prosumers.0.battery.efficiency") == "battery efficiency"
     assert kpi_label(f"{KPIS[0].name}.vpp") == f"{KPIS[0].label}: with the VPP [EUR]"
     assert kpi_label("homes_bill_eur.nonsense") == "homes bill eur.nonsense"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "null"), (float("nan"), "null"), (0.5, "0.5"), (True, "True"), ("ppo", "ppo")]
+)
+def test_values_on_the_axes_are_written_as_in_the_sweeps_file(value: object, text: str) -> None:
+    assert heat_map_module._text(value) == text

@@ -205,7 +205,7 @@ def test_page_groups_counts_and_labels_wall_times(folder: RunFolder, run, tmp_pa
     assert re.findall(r"<dt>wall time: (.*?)</dt><dd>(.*?)</dd>", text) == [
         ("phases of a tick, with VPP", "2.00 s: FLOW 1.50, METER 0.50"),
         ("in them: retail price solver", "0.25 s"),
-        ("chain and other, with VPP", "3.00 s"),
+        ("set-up, chain and other, with VPP", "3.00 s"),
         ("whole run with VPP", "5.00 s"),
         ("whole counterfactual", "3.00 s"),
         ("both, with bills and KPIs", "9.00 s"),
