@@ -48,6 +48,7 @@ class StorageAgent:
         self._controller, self._sees_meter = controller, acts == "after_meter"
         self._soc_kwh = fleet.initial_soc_kwh
         self._window = horizon_steps(clock.step_h)
+        self._hour = clock.local_time(0, clock.n_steps).hour
         self.counts = {"battery actions projected onto their limits": 0}
         self._write = world.storage.claim(self.name)
 
@@ -72,7 +73,7 @@ class StorageAgent:
             net_kw=self._net_kw(step),
             buy_eur_per_kwh=tariff.buy_eur_per_kwh[columns],
             sell_eur_per_kwh=tariff.sell_eur_per_kwh[columns],
-            hour=float(self._clock.local_time(step, 1).hour[0]),
+            hour=float(self._hour[step]),
             step_h=self._clock.step_h,
         )
 
