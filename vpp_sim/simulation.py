@@ -389,7 +389,9 @@ def _manifest(scenario: Scenario, inputs: Inputs, models: Models, started: datet
         seeds={"scenario": scenario.seed},
         data_digests=inputs.digests,
         counts=inputs.repaired,
-        information=_information(scenario) | _samples(models, inputs.clock),
+        information=_information(scenario)
+        | _samples(models, inputs.clock)
+        | {f"{home}, which its source does not recommend": why for home, why in inputs.fleet.flags.items()},
         facts={
             "step_h": inputs.clock.step_h,
             "battery_capacity_kwh": float(inputs.fleet.batteries.capacity_kwh.sum()),

@@ -93,7 +93,10 @@ class PricingDesk:
             self._pricers[horizon] = self._make_pricer(horizon)
         prices = self._pricers[horizon].price(problem)
         self.counts["retail price solves"] += 1
-        self.counts["retail price solves that fell back to the default tariff"] += prices.fallback
+        if prices.fallback:
+            self.counts["retail price solves that fell back to the default tariff"] += 1
+            why = f"fell back because {prices.reason}"
+            self.counts[why] = self.counts.get(why, 0) + 1
         self.solve_s += prices.solve_s
         return prices
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vpp_sim.runs.frames import RunTables
 
 __all__ = [
-    "account_cost",
     "account_income",
     "battery_cycles",
     "bill_total",
@@ -89,11 +88,6 @@ def joint_result(tables: RunTables, bills: pd.DataFrame) -> float:
 def society_result(tables: RunTables, bills: pd.DataFrame) -> float:
     """Return what homes, VPP and grid operator together earned from outside, net; negative is a cost [EUR]."""
     return joint_result(tables, bills) - tables.account_eur("grid_operator")
-
-
-def account_cost(account: str) -> Callable[[RunTables, pd.DataFrame], float]:
-    """Return the measure of what one account paid, net [EUR]."""
-    return lambda tables, bills: tables.account_eur(account)
 
 
 def item_cost(account: str, item: str) -> Callable[[RunTables, pd.DataFrame], float]:

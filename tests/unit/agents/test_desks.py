@@ -97,3 +97,12 @@ def test_an_energy_price_above_the_default_tariff_is_refused() -> None:
 def test_levies_are_what_the_default_tariff_leaves() -> None:
     inputs: Inputs = load_inputs(light_scenario(tariff__energy_eur_per_kwh=0.09))
     np.testing.assert_allclose(inputs.levies_eur_per_kwh + 0.09, inputs.default_eur_per_kwh)
+
+
+def test_a_price_that_cannot_be_set_is_counted_with_its_reason(tmp_path: Path) -> None:
+    """A floor of 0.55 EUR/kWh exceeds every bill that the promise allows: both days fall back, and say why."""
+    outcome = simulate_in(tmp_path, light_scenario(clock__days=2, pricing__retail__floor_eur_per_kwh=0.55))
+    assert outcome.counts["retail price solves that fell back to the default tariff"] == 2
+    reasons = {name: count for name, count in outcome.counts.items() if name.startswith("fell back because")}
+    assert sum(reasons.values()) == 2
+    assert all("promise to home" in name for name in reasons)
