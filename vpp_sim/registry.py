@@ -30,6 +30,7 @@ __all__ = [
     "REGISTRIES",
     "RETAIL_PRICERS",
     "SWEEP_EXECUTORS",
+    "WEATHER_FORECASTS",
     "WHOLESALE_BIDDERS",
     "Registry",
 ]
@@ -98,6 +99,14 @@ PRICE_SOURCES: Registry[Any] = Registry(
         "fontana_tariff": "vpp_sim.data.prices:FontanaTariff",
     },
 )
+WEATHER_FORECASTS: Registry[Any] = Registry(
+    "weather forecast",
+    {
+        "error_model": "vpp_sim.data.weather_error:WeatherErrorModel",
+        "file": "vpp_sim.data.weather_file:WeatherForecastFile",
+        "perfect": "vpp_sim.data.weather_forecast:PerfectWeather",
+    },
+)
 FORECASTERS: Registry[Any] = Registry(
     "forecaster",
     {
@@ -112,6 +121,7 @@ CONTROLLERS: Registry[Any] = Registry(
     {
         "idle": "vpp_sim.ess.rules:Idle",
         "self_consumption": "vpp_sim.ess.rules:SelfConsumption",
+        "mpc": "vpp_sim.ess.mpc:ModelPredictiveControl",
         "perfect_foresight": "vpp_sim.ess.perfect_foresight:PerfectForesight",
         "dqn": "vpp_sim.ess.policy:DqnController",
         "ppo": "vpp_sim.ess.policy:PpoController",
@@ -166,6 +176,7 @@ SWEEP_EXECUTORS: Registry[Any] = Registry(
 REGISTRIES: tuple[Registry[Any], ...] = (
     HOME_SOURCES,
     PRICE_SOURCES,
+    WEATHER_FORECASTS,
     FORECASTERS,
     CONTROLLERS,
     RETAIL_PRICERS,

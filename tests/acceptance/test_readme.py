@@ -67,6 +67,7 @@ def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
         registry.WHOLESALE_BIDDERS,
         registry.CLEARINGS,
         registry.PRICE_SOURCES,
+        registry.WEATHER_FORECASTS,
         registry.FEEDERS,
     ],
     ids=lambda names: names.kind,
