@@ -130,7 +130,7 @@ class ObservedWeather:
             object.__setattr__(self, name, frozen(values))
 
     @classmethod
-    def of_homes(cls, homes: HomesData, place: Place = FONTANA) -> ObservedWeather:
+    def of_homes(cls, homes: HomesData, place: Place) -> ObservedWeather:
         """Return the weather of `homes`, which stand at `place`."""
         return cls(
             index=homes.index,

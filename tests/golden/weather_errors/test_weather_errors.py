@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vpp_sim.data.fontana import Fontana
-from vpp_sim.data.weather import ObservedWeather
+from vpp_sim.data.weather import FONTANA, ObservedWeather
 from vpp_sim.data.weather_forecast import WeatherForecastOptions, issue_weather, on_runs
 
 EXPECTED = json.loads((Path(__file__).parent / "expected.json").read_text())
@@ -20,7 +20,7 @@ def rms(errors):
 
 @pytest.fixture(scope="module")
 def year():
-    return ObservedWeather.of_homes(Fontana().load())
+    return ObservedWeather.of_homes(Fontana().load(), FONTANA)
 
 
 @pytest.fixture(scope="module", params=[0, 1])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vpp_sim.data.fontana import Fontana
-from vpp_sim.data.weather import ObservedWeather, Place, clear_sky_w_m2
+from vpp_sim.data.weather import FONTANA, ObservedWeather, Place, clear_sky_w_m2
 from vpp_sim.data.weather_forecast import WeatherForecastOptions, on_runs, runs_for
 from vpp_sim.errors import DataError
 
@@ -37,7 +37,7 @@ class TestClearSky:
 class TestObservedWeather:
     def test_it_is_that_of_the_homes(self) -> None:
         homes = Fontana().load()
-        weather = ObservedWeather.of_homes(homes.window(homes.index[0], 48))
+        weather = ObservedWeather.of_homes(homes.window(homes.index[0], 48), FONTANA)
         np.testing.assert_array_equal(weather.values, np.stack([homes.temperature_c, homes.ghi_w_m2], axis=1)[:48])
         assert weather.start_s == homes.index[0].timestamp()
 
