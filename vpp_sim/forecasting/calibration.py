@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, IntArray, require_finite, require_shape
+from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_shape
 from vpp_sim.errors import PhysicsError
 
 if TYPE_CHECKING:
@@ -69,6 +69,25 @@ class CalibrationSettings:
     first_rate: float = 1.0
     rate: float = 0.05
     largest_factor: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Issued:
+    """A forecast as the calibration sees it.
+
+    Attributes
+    ----------
+    median : ndarray, shape (n, H)
+        Median [unit of the data].
+    distance : ndarray, shape (Q, n, H)
+        How far each quantile lies outside the median; zero where it crosses it [unit of the data].
+    tells : ndarray of bool, shape (Q, n, H)
+        Where the forecaster gives enough spread that an outcome says something of it.
+    """
+
+    median: FloatArray
+    distance: FloatArray
+    tells: BoolArray
 
 
 class QuantileCalibrator:
@@ -122,19 +141,20 @@ class QuantileCalibrator:
             raise PhysicsError(f"{self._settings.blocks} blocks do not fit a horizon of {horizon_steps} steps")
         self._middle = int(np.searchsorted(tau, 0.5))
         self._shape = (series, horizon_steps, len(tau))
-        self._side = np.sign(tau - 0.5)
-        self._alpha = np.minimum(tau, 1.0 - tau)
+        self._side = np.sign(tau - 0.5)[:, None, None]
+        self._alpha = np.minimum(tau, 1.0 - tau)[:, None, None]
         self._block_of = np.arange(horizon_steps) * self._settings.blocks // horizon_steps
         self._non_negative = non_negative
-        self._log_factor = np.zeros((series, self._settings.blocks, len(tau)))
+        # Levels come first inside, so that every operation runs along whole rows of memory.
+        self._log_factor = np.zeros((len(tau), series, self._settings.blocks))
         self._outcomes = np.zeros(self._log_factor.shape)
-        self._pending: list[tuple[FloatArray, int, float]] = []
+        self._pending: list[tuple[_Issued, int, float]] = []
         self._since_issue = horizon_steps
 
     @property
     def factors(self) -> FloatArray:
         """By how much each distance from the median is stretched, shape (n, blocks, Q); 1 at the median."""
-        return np.exp(self._log_factor)
+        return np.moveaxis(np.exp(self._log_factor), 0, -1)
 
     def apply(self, quantiles: FloatArray) -> FloatArray:
         """Issue a forecast: return its quantiles, calibrated by what is known now.
@@ -154,21 +174,26 @@ class QuantileCalibrator:
         PhysicsError
             If the shape is another, or a value is not finite.
         """
-        stretched = self.stretch(quantiles)
-        self._pending.append((quantiles.copy(), 0, self.weight(self._since_issue)))
+        issued = self._read(quantiles)
+        self._pending.append((issued, 0, self.weight(self._since_issue)))
         self._since_issue = 0
-        return stretched
+        return self._stretch(issued)
 
-    def stretch(self, quantiles: FloatArray) -> FloatArray:
-        """Return calibrated quantiles, as :meth:`apply` does, without issuing them: nothing is learnt from them."""
+    def _read(self, quantiles: FloatArray) -> _Issued:
+        """Return what the calibration needs of a forecast (n, H, Q), without issuing it."""
         require_shape("quantiles", quantiles, self._shape)
         require_finite("quantiles", quantiles)
-        median = quantiles[..., self._middle, None]
-        distance = self._distance(quantiles) * self.factors[:, self._block_of]
-        low, high = distance[..., : self._middle], distance[..., self._middle :]
-        outward = (np.maximum.accumulate(low[..., ::-1], axis=-1)[..., ::-1], np.maximum.accumulate(high, axis=-1))
-        result: FloatArray = median + self._side * np.concatenate(outward, axis=-1)
-        return np.maximum(result, 0.0) if self._non_negative else result
+        median = quantiles[..., self._middle].copy()
+        distance = np.maximum(self._side * (np.moveaxis(quantiles, -1, 0) - median), 0.0)
+        return _Issued(median, distance, distance > _CERTAIN * distance.max(axis=2, keepdims=True))
+
+    def _stretch(self, issued: _Issued) -> FloatArray:
+        """Return the quantiles (n, H, Q) of a forecast, calibrated by what is known now."""
+        distance = issued.distance * np.exp(self._log_factor)[..., self._block_of]
+        np.maximum.accumulate(distance[self._middle :], axis=0, out=distance[self._middle :])
+        np.maximum.accumulate(distance[self._middle :: -1], axis=0, out=distance[self._middle :: -1])
+        result: FloatArray = np.moveaxis(issued.median + self._side * distance, 0, -1)
+        return np.maximum(result, 0.0) if self._non_negative else np.ascontiguousarray(result)
 
     def update(self, actual: FloatArray) -> None:
         """Let time pass by k steps, in which `actual` happened, and learn from every issued forecast of these steps.
@@ -186,11 +211,11 @@ class QuantileCalibrator:
         if actual.ndim != 2 or len(actual) != self._shape[0]:
             raise PhysicsError(f"actual has shape {actual.shape}, expected {self._shape[0]} series by steps")
         aged = []
-        for quantiles, age, weight in self._pending:
+        for issued, age, weight in self._pending:
             stop = min(age + actual.shape[1], self._shape[1])
-            self.learn(quantiles, actual[:, : stop - age], first_lead=age, weight=weight)
+            self._learn(issued, actual[:, : stop - age], first_lead=age, weight=weight)
             if stop < self._shape[1]:
-                aged.append((quantiles, stop, weight))
+                aged.append((issued, stop, weight))
         self._pending = aged
         self._since_issue += actual.shape[1]
 
@@ -202,13 +227,13 @@ class QuantileCalibrator:
         """
         return min(1.0, gap_steps * self._settings.blocks / self._shape[1])
 
-    def learn(self, quantiles: FloatArray, actual: FloatArray, *, first_lead: int, weight: float = 1.0) -> None:
+    def _learn(self, issued: _Issued, actual: FloatArray, *, first_lead: int, weight: float = 1.0) -> None:
         """Learn from outcomes of one forecast, without letting time pass.
 
         Parameters
         ----------
-        quantiles : ndarray, shape (n, H, Q)
-            The forecaster's own quantiles.
+        issued : _Issued
+            The forecast, as `_read` returns it.
         actual : ndarray, shape (n, k)
             What happened at leads `first_lead` to `first_lead` + k - 1; NaN where no reading came.
         first_lead : int
@@ -217,26 +242,19 @@ class QuantileCalibrator:
             What each outcome counts, see :meth:`weight`.
         """
         leads = slice(first_lead, first_lead + actual.shape[1])
-        distance = self._distance(quantiles)
-        counts = distance[:, leads] > _CERTAIN * distance.max(axis=1, keepdims=True)
-        counts &= np.isfinite(actual)[..., None]
-        beyond = self._side * (actual[..., None] - quantiles[:, leads, self._middle, None])
-        exceeded = beyond > distance[:, leads] * self.factors[:, self._block_of[leads]]
+        block_of = self._block_of[leads]
+        counts = issued.tells[..., leads] & np.isfinite(actual)
+        beyond = self._side * (actual - issued.median[:, leads])
+        exceeded = beyond > issued.distance[..., leads] * np.exp(self._log_factor)[..., block_of]
         misses = np.where(counts, exceeded - self._alpha, 0.0)
-        for block in np.unique(self._block_of[leads]):
-            mine = self._block_of[leads] == block
-            self._step(int(block), weight * misses[:, mine].sum(axis=1), weight * counts[:, mine].sum(axis=1))
-
-    def _step(self, block: int, misses: FloatArray, counts: FloatArray) -> None:
-        """Move the factors of one block by its weighted sums (n, Q) of misses over leads."""
-        seen = self._outcomes[:, block] = self._outcomes[:, block] + counts
+        starts = np.flatnonzero(np.diff(block_of, prepend=-1))
+        blocks = block_of[starts]
+        seen = self._outcomes[..., blocks] + weight * np.add.reduceat(counts, starts, axis=-1, dtype=np.float64)
         rate = np.maximum(self._settings.rate, self._settings.first_rate * np.maximum(seen, 1.0) ** -_DECAY)
+        moved = self._log_factor[..., blocks] + rate * weight * np.add.reduceat(misses, starts, axis=-1)
         bound = np.log(self._settings.largest_factor)
-        self._log_factor[:, block] = np.clip(self._log_factor[:, block] + rate * misses, -bound, bound)
-
-    def _distance(self, quantiles: FloatArray) -> FloatArray:
-        """Return how far each quantile lies outside the median, shape (n, H, Q); zero where it crosses it."""
-        return np.maximum(self._side * (quantiles - quantiles[..., self._middle, None]), 0.0)
+        self._outcomes[..., blocks] = seen
+        self._log_factor[..., blocks] = np.clip(moved, -bound, bound)
 
 
 def calibrate(
@@ -293,11 +311,15 @@ def calibrate(
     calibrator = QuantileCalibrator(levels, **shape, non_negative=non_negative, settings=settings)
     result = np.empty_like(quantiles)
     weights = [calibrator.weight(int(gap)) for gap in np.diff(origins, prepend=origins[:1] - horizon)]
+    pending: dict[int, _Issued] = {}
     for index in range(len(origins)):
         for earlier, leads in _newly_known(origins, index, horizon):
             known = actual[earlier][:, leads]
-            calibrator.learn(quantiles[earlier], known, first_lead=leads.start, weight=weights[earlier])
-        result[index] = calibrator.stretch(quantiles[index])
+            calibrator._learn(pending[earlier], known, first_lead=leads.start, weight=weights[earlier])
+            if leads.stop == horizon:
+                del pending[earlier]
+        pending[index] = calibrator._read(quantiles[index])
+        result[index] = calibrator._stretch(pending[index])
     return result
 
 
