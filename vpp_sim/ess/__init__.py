@@ -6,6 +6,7 @@ it, so a scenario changes one name and one conformance test covers them all.
 
 - ``protocol`` - what goes in and what comes out.
 - ``rules`` - idle and self-consumption.
+- ``mpc`` - the cheapest plan for the forecast day, exact for all batteries at once without a solver.
 - ``perfect_foresight`` - the linear programme: a day's window for a controller, a whole series for the yardstick.
 - ``actions``, ``features`` - the discrete actions and the normalised observation, one code for learning and acting.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
@@ -34,6 +35,7 @@ __all__ = [
     "evaluation",
     "features",
     "learning",
+    "mpc",
     "network",
     "perfect_foresight",
     "policy",
