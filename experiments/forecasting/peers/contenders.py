@@ -8,6 +8,7 @@ the last), and a few settings are compared on the validation tail of the first f
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
 from dataclasses import asdict, dataclass
@@ -181,7 +182,10 @@ def train(name: str, exchange: Exchange, fit: Fit, settings: Settings, seed: int
 
 def choose(name: str, exchange: Exchange, candidates: tuple[Settings, ...], seed: int) -> list[Trained]:
     """Train every candidate on the first fit and return them, the best on its validation tail first."""
-    tried = [train(name, exchange, exchange.fits[0], settings, seed) for settings in candidates]
+    tried = []
+    for settings in candidates:
+        tried.append(train(name, exchange, exchange.fits[0], settings, seed))
+        print(f"{name}: {settings} reached {tried[-1].loss:.4f}", file=sys.stderr, flush=True)
     return sorted(tried, key=lambda trained: trained.loss)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,12 @@ class Exchange:
     levels: tuple[float, ...]
     fits: tuple[Fit, ...]
     seed: int
+
+    def digest(self) -> str:
+        """Return a hash of the series, the covariates and the plan."""
+        plan = (self.unique_ids, self.covariate_names, self.horizon, self.input_size, self.levels, self.fits, self.seed)
+        parts = (repr(plan).encode(), self.ds.to_numpy().tobytes(), self.y.tobytes(), self.covariates.tobytes())
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def position(self, when: pd.Timestamp) -> int:
         """Return the column of the hour `when`, which may be the hour after the last."""

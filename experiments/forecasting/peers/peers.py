@@ -78,12 +78,13 @@ def run(
     candidates: dict[str, tuple[Settings, ...]],
     count: int = 1000,
 ) -> dict[str, Any]:
-    """Run the named models one after another; those that `out` already holds for the same split are kept."""
+    """Run the named models one after another; those that `out` holds for this split and these settings stay."""
     out.mkdir(parents=True, exist_ok=True)
     split = {
         "series": len(exchange.unique_ids),
         "hours": len(exchange.ds),
         "seed": exchange.seed,
+        "digest": exchange.digest(),
         "fits": [[str(f.train_end), str(f.validation_start), len(f.origins)] for f in exchange.fits],
     }
     timings: dict[str, Any] = {
@@ -99,11 +100,19 @@ def run(
         if old["split"] == split:
             timings["models"] = old["models"]
     for name in names:
-        if name in timings["models"] and (out / f"forecasts_{name}.npz").exists():
+        if (out / f"forecasts_{name}.npz").exists() and _tried(timings["models"].get(name)) == set(candidates[name]):
             continue
         timings["models"][name] = run_model(name, exchange, out, candidates[name], count)
         write_json(path, timings)
     return timings
+
+
+def _tried(found: dict[str, Any] | None) -> set[Settings]:
+    return {_settings(one) for one in found["candidates"]} if found else set()
+
+
+def _settings(summary: dict[str, Any]) -> Settings:
+    return Settings(**{key: summary[key] for key in Settings.__dataclass_fields__})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -139,8 +148,7 @@ def settings_of(chosen: Path | None, max_steps: int | None) -> dict[str, tuple[S
     candidates = dict(CANDIDATES)
     if chosen is not None:
         for name, found in json.loads(chosen.read_text())["models"].items():
-            best = found["candidates"][0]
-            candidates[name] = (Settings(**{key: best[key] for key in Settings.__dataclass_fields__}),)
+            candidates[name] = (_settings(found["candidates"][0]),)
     if max_steps is None:
         return candidates
     return {

@@ -29,6 +29,9 @@ def smoke(scratch: Path, names: list[str]) -> dict[str, Any]:
     count = crossings(np.array([[1.0, 2.0, 1.5], [0.0, 1.0, 2.0]]))
     assert (count["pairs"], count["step_share"], count["deepest"]) == (1, 0.5, 0.5), count
     timings = run(exchange, scratch, names, dict.fromkeys(names, (SHORT,)), count=50)
+    before = (scratch / "timings.json").stat().st_mtime_ns
+    assert run(exchange, scratch, names, dict.fromkeys(names, (SHORT,)), count=50) == timings
+    assert (scratch / "timings.json").stat().st_mtime_ns == before, "a finished run was run again"
     found = {name: _check_model(name, exchange, scratch) for name in names}
     left = sorted(path.name for path in scratch.iterdir())
     expected = {"origins.json", "series.parquet", "timings.json", *(f"forecasts_{name}.npz" for name in names)}
