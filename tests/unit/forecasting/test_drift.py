@@ -192,3 +192,8 @@ def test_what_does_not_fit_is_refused() -> None:
         DriftMonitor(2).add_day(np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 4)), np.ones((2, 3)))
     with pytest.raises(PhysicsError, match="with 2 series"):
         DriftMonitor(2).add_day(*(np.ones((3, 3)) for _ in range(4)))
+
+
+def test_persistence_is_estimated_without_bias() -> None:
+    """Twenty days of a correlation of 0.5: the plain estimate is short by about (1 + 4 x 0.5) / 20 = 0.15."""
+    assert _follow(_noise(4000, 20, seed=12, persistence=0.5))._persistence() == pytest.approx(0.5, abs=0.04)
