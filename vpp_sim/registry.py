@@ -112,6 +112,8 @@ FORECASTERS: Registry[Any] = Registry(
     {
         "persistence": "vpp_sim.forecasting.baselines:Persistence",
         "seasonal_naive": "vpp_sim.forecasting.baselines:SeasonalNaive",
+        "persistence_ensemble": "vpp_sim.forecasting.baselines:PersistenceEnsemble",
+        "perfect": "vpp_sim.forecasting.baselines:Perfect",
         "lstm": "vpp_sim.forecasting.lstm:LstmForecaster",
         "transformer": "vpp_sim.forecasting.transformer:TransformerForecaster",
     },

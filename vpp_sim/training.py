@@ -18,7 +18,7 @@ import pandas as pd
 
 from vpp_sim import __version__
 from vpp_sim.errors import DataError
-from vpp_sim.forecasting.protocol import require_target
+from vpp_sim.forecasting.protocol import Task, require_target
 from vpp_sim.forecasting.windows import SeriesTable, Split
 from vpp_sim.registry import CONTROLLERS, FORECASTERS, HOME_SOURCES, PRICE_SOURCES
 
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from vpp_sim.ess.learning import Progress as StorageProgress
     from vpp_sim.ess.network import ActionNetwork
     from vpp_sim.ess.weights import PolicyCard
-    from vpp_sim.forecasting.fitting import FitResult, FitSettings, Progress
-    from vpp_sim.forecasting.weights import ModelCard
+    from vpp_sim.forecasting.card import ModelCard
+    from vpp_sim.forecasting.model import ForecasterBase
+    from vpp_sim.forecasting.protocol import Progress
 
 __all__ = ["SPLITS", "forecast_table", "split_of", "storage_trials", "train_ess", "train_forecaster"]
 
@@ -45,25 +46,16 @@ SPLITS: dict[str, tuple[str, str]] = {
 }
 """First and last local day of each split, both inclusive."""
 
+WEATHER_HORIZON_H = 48
+"""Hours that each issue of a weather forecast covers: the longest forecast, and the age of the latest run."""
+
 EVALUATION_STRIDE = 5
 """Steps between the origins that cards measure at; prime to 24, so that every hour of the day issues forecasts."""
 
 _LIMITS = (
     "Learned from one year of thirteen homes of one neighbourhood, so from one weather and no second summer; "
-    "hourly steps; past weather only, because the data has no weather forecast with an issue time."
+    "hourly steps; forecasts of the weather ahead are observations with a model of forecast errors."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What one forecaster is trained for and on."""
-
-    kind: str
-    target: str
-    seed: int
-    source: str
-    homes: HomesData
-    settings: FitSettings
 
 
 def split_of(index: pd.DatetimeIndex, name: str) -> Split:
@@ -82,8 +74,8 @@ def split_of(index: pd.DatetimeIndex, name: str) -> Split:
     return Split(name, start, stop)
 
 
-def forecast_table(homes: HomesData, target: str) -> SeriesTable:
-    """Return the series of one target with weather and local calendar.
+def forecast_table(homes: HomesData, target: str, *, weather: str = "error_model") -> SeriesTable:
+    """Return the series of one target with weather, its forecasts, and the local calendar.
 
     Parameters
     ----------
@@ -91,17 +83,29 @@ def forecast_table(homes: HomesData, target: str) -> SeriesTable:
         Homes of any number.
     target : str
         ``"load"`` [kW] or ``"pv"`` [kW per kWp].
+    weather : str
+        Name of the weather forecasts: what was known of the weather ahead at each step.
 
     Raises
     ------
     DataError
-        If the target is unknown.
+        If the target is unknown, or the homes have no such series.
+    UnknownNameError
+        If there are no such weather forecasts.
     """
+    from vpp_sim.data.weather import FONTANA, ObservedWeather
+    from vpp_sim.data.weather_forecast import issue_weather
+
     require_target(target)
+    series = {"load": homes.load_kw, "pv": homes.pv_kw_per_kwp}
+    if target not in series:
+        raise DataError(f"homes have no series of {target!r}; allowed: {', '.join(series)}")
     index = homes.index
+    observed = ObservedWeather.of_homes(homes, FONTANA)
     return SeriesTable(
-        values_kw=homes.load_kw if target == "load" else homes.pv_kw_per_kwp,
-        weather=np.column_stack([homes.temperature_c, homes.ghi_w_m2]),
+        values=series[target],
+        covariates=np.column_stack([homes.temperature_c, homes.ghi_w_m2]),
+        issued=issue_weather(weather, observed, WEATHER_HORIZON_H * 3600 // homes.step_s),
         hour=np.asarray(index.hour + index.minute / 60.0, dtype=np.float64),
         day_of_week=np.asarray(index.dayofweek, dtype=np.int64),
         day_of_year=np.asarray(index.dayofyear, dtype=np.int64),
@@ -115,15 +119,17 @@ def train_forecaster(
     seed: int,
     out_dir: Path,
     source: str = "fontana",
-    settings: FitSettings | None = None,
+    weather: str = "error_model",
     progress: Progress | None = None,
 ) -> ModelCard:
     """Train a forecaster, measure it, and write weights and card to `out_dir`.
 
+    A training that was cut off goes on from the checkpoint that it left in `out_dir`, and ends in the same weights.
+
     Parameters
     ----------
     kind : str
-        ``"lstm"`` or ``"transformer"``.
+        Name of a forecaster that learns, such as ``"lstm"``.
     target : str
         ``"load"`` or ``"pv"``.
     seed : int
@@ -132,85 +138,78 @@ def train_forecaster(
         Gets ``<target>_<kind>.safetensors`` and ``<target>_<kind>.json``.
     source : str, default "fontana"
         Home source; its recommended homes are used.
-    settings : FitSettings, optional
-        How long and how fast; those of the target when left out.
+    weather : str, default "error_model"
+        Weather forecasts that are known at each issue.
     progress : callable, optional
         Called after each round with its number, the number of rounds, and the validation loss.
 
     Raises
     ------
     UnknownNameError
-        If there is no such forecaster or source.
+        If there is no such forecaster, source or weather forecast.
     DataError
         If the forecaster has nothing to train, the target is unknown, or the data does not cover the splits.
     """
-    from vpp_sim.forecasting.fitting import SETTINGS, fit
-    from vpp_sim.forecasting.network import NetworkConfig
+    from vpp_sim.forecasting.card import ModelCard, write_card
+    from vpp_sim.forecasting.model import model_path
 
-    forecaster = FORECASTERS.load(kind)
-    if not hasattr(forecaster, "build"):
-        raise DataError(f"the {kind} forecaster has nothing to train")
-    require_target(target)
+    model = _untrained(kind, Task(target))
     found = HOME_SOURCES.load(source)()
     homes = found.load().select(found.default_homes)
-    job = _Job(kind, target, seed, source, homes, settings or SETTINGS[target])
+    table, index = forecast_table(homes, target, weather=weather), homes.index
+    path = model_path(out_dir, target, kind)
     began, began_cpu = time.perf_counter(), time.process_time()
-    fitted = fit(
-        forecaster.build,
-        NetworkConfig(core=kind),
-        forecast_table(homes, target),
-        train=split_of(homes.index, "train"),
-        validation=split_of(homes.index, "validation"),
+    report = model.fit(
+        table,
+        train=split_of(index, "train"),
+        validation=split_of(index, "validation"),
         seed=seed,
-        settings=job.settings,
         progress=progress,
+        checkpoint=path.with_suffix(".checkpoint"),
     )
     spent_s = (time.perf_counter() - began, time.process_time() - began_cpu)
-    return _measured_and_saved(job, fitted, spent_s, out_dir)
-
-
-def _measured_and_saved(job: _Job, fitted: FitResult, spent_s: tuple[float, float], out_dir: Path) -> ModelCard:
-    from vpp_sim.forecasting.weights import ModelCard, pack_weights, round_weights, save_model
-
-    round_weights(fitted.network)
-    packed = pack_weights(fitted.network)
     card = ModelCard(
-        kind=job.kind,
-        target=job.target,
-        command=f"vpp-sim train forecaster --kind {job.kind} --target {job.target} --seed {job.seed}",
-        seed=job.seed,
-        source=job.source,
-        data_digest=job.homes.digest,
-        homes=job.homes.names,
+        kind=kind,
+        target=target,
+        command=f"vpp-sim train forecaster --kind {kind} --target {target} --seed {seed}"
+        + ("" if weather == "error_model" else f" --weather {weather}"),
+        seed=seed,
+        source=source,
+        data_digest=homes.digest,
+        series=homes.names,
+        weather=table.issued.note,
         splits={name: list(days) for name, days in SPLITS.items()},
-        network=asdict(fitted.network.config),
-        fitting=asdict(job.settings),
-        best_epoch=fitted.best_epoch,
-        validation_losses=[round(loss, 6) for loss in fitted.losses],
-        metrics=_metrics(job, fitted),
+        task=asdict(model.task),
+        fitting=dict(report.settings or {}),
+        best_round=report.best_round,
+        validation_losses=[round(loss, 6) for loss in report.losses],
+        metrics=_metrics(model, table, index),
         training_s=round(spent_s[0], 1),
         training_cpu_s=round(spent_s[1], 1),
         versions=_versions(),
-        parameters=sum(weight.numel() for weight in fitted.network.parameters()),
-        weights_sha256=sha256(packed).hexdigest(),
+        parameters=report.parameters,
+        weights_sha256=model.save(path),
         limits=_LIMITS,
     )
-    save_model(packed, card, out_dir)
+    write_card(card, out_dir)
     return card
 
 
-def _metrics(job: _Job, fitted: FitResult) -> dict[str, Any]:
+def _untrained(kind: str, task: Task) -> ForecasterBase:
+    """Return an unfitted forecaster, which must be one that learns."""
+    found = FORECASTERS.load(kind)
+    if not found.trained:
+        raise DataError(f"the {kind} forecaster has nothing to train")
+    made: ForecasterBase = found(task)
+    return made
+
+
+def _metrics(model: ForecasterBase, table: SeriesTable, index: pd.DatetimeIndex) -> dict[str, Any]:
     """Return measures on validation and test, of the model and of the baselines at the same origins."""
-    from vpp_sim.forecasting.baselines import Persistence, PersistenceEnsemble, SeasonalNaive
     from vpp_sim.forecasting.evaluation import compare
 
-    models = {
-        job.kind: FORECASTERS.load(job.kind)(fitted.network),
-        "persistence": Persistence(),
-        "seasonal_naive": SeasonalNaive(),
-        "persistence_ensemble": PersistenceEnsemble(),
-    }
-    table, index = forecast_table(job.homes, job.target), job.homes.index
+    baselines = ("persistence", "seasonal_naive", "persistence_ensemble")
+    models = {model.kind: model, **{name: FORECASTERS.load(name)(model.task) for name in baselines}}
     train = split_of(index, "train")
     return {
         name: compare(models, table, split_of(index, name), train=train, stride=EVALUATION_STRIDE)

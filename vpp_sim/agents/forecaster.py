@@ -54,10 +54,10 @@ class ForecastDesk:
         every_s: int,
         gate_steps: frozenset[int],
     ) -> None:
-        for model in (demand, solar):
-            if model.step_s != SECONDS_PER_HOUR or model.context_steps + 25 > HISTORY_H:
+        for task in (demand.task, solar.task):
+            if task.step_s != SECONDS_PER_HOUR or task.context_steps + 25 > HISTORY_H:
                 raise SimulationError("forecasters must work on hourly steps and fit the history that is loaded")
-        if demand.levels != solar.levels:
+        if demand.task.levels != solar.task.levels:
             raise SimulationError("forecasters of load and sun must give the same quantile levels")
         self._clock, self._fleet, self._demand, self._solar = clock, fleet, demand, solar
         self._every_steps, self._gates = every_s // clock.step_s, gate_steps
@@ -74,11 +74,11 @@ class ForecastDesk:
         kwp, all_kwp = np.maximum(fleet.pv_kwp, _NO_PV_KWP), max(float(fleet.pv_kwp.sum()), _NO_PV_KWP)
         demand_kw = self._predict(self._demand, fleet.load_kw, np.ones(len(fleet)), 1.0, step)
         solar_kw = self._predict(self._solar, fleet.pv_kw, kwp, all_kwp, step)
-        middle = self._demand.levels.index(0.5)
+        middle = self._demand.task.levels.index(0.5)
         return Forecast(
             issue_step=step,
             steps_per_day=24 * per_hour,
-            levels=self._demand.levels,
+            levels=self._demand.task.levels,
             net_kw=np.repeat(demand_kw[:-1, :, middle] - solar_kw[:-1, :, middle], per_hour, axis=1),
             fleet_demand_kw=np.repeat(demand_kw[-1], per_hour, axis=0),
             fleet_solar_kw=np.repeat(solar_kw[-1], per_hour, axis=0),

@@ -7,9 +7,9 @@ that they read as in the literature: below one is better than the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,20 @@ from vpp_sim.forecasting import metrics
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.forecasting.windows import SeriesTable, Split, inputs_at, origins, targets_at
 
-__all__ = ["Scores", "Truth", "compare", "forecasts_at", "portfolio", "score"]
+__all__ = [
+    "Scores",
+    "Truth",
+    "compare",
+    "forecasts_at",
+    "portfolio",
+    "score",
+    "score_each",
+    "score_series",
+    "with_portfolio",
+]
 
 Scores: TypeAlias = Mapping[str, float]
-"""Measure to value; those that end in ``_kw`` have the unit of the target."""
+"""Measure to value; `mae`, `rmse` and `crps` have the unit of the target."""
 
 DAY_STEPS = 24
 
@@ -44,32 +54,55 @@ class Truth:
 
 def portfolio(table: SeriesTable) -> SeriesTable:
     """Return the table of one series, the sum of all."""
-    return replace(table, values_kw=table.values_kw.sum(axis=1, keepdims=True))
+    return replace(table, values=table.values.sum(axis=1, keepdims=True))
+
+
+def with_portfolio(table: SeriesTable) -> SeriesTable:
+    """Return the table with the sum of all series as one more, the last."""
+    return replace(table, values=np.column_stack([table.values, table.values.sum(axis=1)]))
 
 
 def forecasts_at(model: Forecaster, table: SeriesTable, at: IntArray) -> FloatArray:
     """Return quantiles (N, n, H, Q) of forecasts issued at each origin."""
-    reach = {"context_steps": model.context_steps, "horizon_steps": model.horizon_steps}
-    return np.stack([model.predict(inputs_at(table, int(origin), **reach)) for origin in at])
+    return np.stack([model.predict(inputs_at(table, int(o), model.task, truth=model.needs_truth)) for o in at])
 
 
 def score(truth: Truth, quantiles: FloatArray, levels: tuple[float, ...]) -> Scores:
     """Return the measures of one model, each the mean over series of the measure of a series."""
-    rows = [
-        _score_series(truth.actual[:, i], quantiles[:, i], levels, float(truth.scales[i]))
+    return _means(score_each(truth, quantiles, levels))
+
+
+def score_each(truth: Truth, quantiles: FloatArray, levels: tuple[float, ...]) -> list[Scores]:
+    """Return the measures of one model for each series."""
+    return [
+        score_series(truth.actual[:, i], quantiles[:, i], levels, float(truth.scales[i]))
         for i in range(truth.actual.shape[1])
     ]
-    return {name: round(float(np.mean([row[name] for row in rows])), 5) for name in rows[0]}
 
 
-def _score_series(actual: FloatArray, quantiles: FloatArray, levels: tuple[float, ...], scale: float) -> Scores:
+def score_series(actual: FloatArray, quantiles: FloatArray, levels: tuple[float, ...], scale: float) -> Scores:
+    """Return the measures of one model for one series.
+
+    Parameters
+    ----------
+    actual : ndarray, shape (N, H)
+        What happened after each origin [unit of the target].
+    quantiles : ndarray, shape (N, H, Q)
+        What was forecast.
+    levels : tuple of float
+        Quantile levels.
+    scale : float
+        In-sample error of the seasonal naive [unit of the target].
+    """
     median = quantiles[..., levels.index(0.5)]
     return {
-        "mae_kw": metrics.mae(actual, median),
-        "rmse_kw": metrics.rmse(actual, median),
+        "mae": metrics.mae(actual, median),
+        "rmse": metrics.rmse(actual, median),
         "nrmse": metrics.nrmse(actual, median),
+        "wape": metrics.wape(actual, median),
         "mase": metrics.mase(actual, median, scale),
         "wql": metrics.weighted_quantile_loss(actual, quantiles, levels),
+        "crps": metrics.crps(actual, quantiles, levels),
         **{f"coverage_{name}": value for name, value in _coverages(actual, quantiles, levels).items()},
     }
 
@@ -85,8 +118,8 @@ def _coverages(actual: FloatArray, quantiles: FloatArray, levels: tuple[float, .
 
 def compare(
     models: Mapping[str, Forecaster], table: SeriesTable, split: Split, *, train: Split, stride: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return measures by group (``homes``, ``portfolio``) and model, with ratios to the baselines among the models.
+) -> dict[str, dict[str, Any]]:
+    """Return measures by group and model, with ratios to the baselines among the models.
 
     Parameters
     ----------
@@ -104,19 +137,43 @@ def compare(
     Returns
     -------
     dict
-        ``result[group][model][measure]``; ``mase_ratio_to_<baseline>`` and ``wql_ratio_to_<baseline>`` for each of
-        `persistence`, `seasonal_naive` and `persistence_ensemble` that is there.
+        ``result[group][model][measure]``, where the groups are ``homes``, the mean over series, and ``portfolio``,
+        their sum as one series; ``mase_ratio_to_<baseline>`` and ``wql_ratio_to_<baseline>`` for each of `persistence`,
+        `seasonal_naive` and `persistence_ensemble` that is there. ``result["each"][model][measure]`` is a list over
+        series.
     """
-    horizon = next(iter(models.values())).horizon_steps
-    longest = max(model.context_steps for model in models.values())
+    horizon = next(iter(models.values())).task.horizon_steps
+    longest = max(model.task.context_steps for model in models.values())
     at = origins(split, context_steps=longest, horizon_steps=horizon, stride=stride)
-    result: dict[str, dict[str, dict[str, float]]] = {}
-    for group, series in (("homes", table), ("portfolio", portfolio(table))):
-        scales = [metrics.seasonal_scale(row, DAY_STEPS) for row in series.values_kw[train.start : train.stop].T]
-        truth = Truth(targets_at(series, at, horizon_steps=horizon), np.array(scales))
-        scores = {name: score(truth, forecasts_at(model, series, at), model.levels) for name, model in models.items()}
+    rows = {name: _rows(models, name_table, at, train) for name, name_table in _groups(table).items()}
+    result: dict[str, dict[str, Any]] = {}
+    for group, found in rows.items():
+        scores = {name: _means(each) for name, each in found.items()}
         result[group] = {name: {**own, **_ratios(own, scores)} for name, own in scores.items()}
+    result["each"] = {name: _columns(each) for name, each in rows["homes"].items()}
     return result
+
+
+def _groups(table: SeriesTable) -> dict[str, SeriesTable]:
+    return {"homes": table, "portfolio": portfolio(table)}
+
+
+def _rows(models: Mapping[str, Forecaster], table: SeriesTable, at: IntArray, train: Split) -> dict[str, list[Scores]]:
+    """Return the measures of each model for each series."""
+    horizon = next(iter(models.values())).task.horizon_steps
+    scales = [metrics.seasonal_scale(row, DAY_STEPS) for row in table.values[train.start : train.stop].T]
+    truth = Truth(targets_at(table, at, horizon_steps=horizon), np.array(scales))
+    return {
+        name: score_each(truth, forecasts_at(model, table, at), model.task.levels) for name, model in models.items()
+    }
+
+
+def _means(rows: Sequence[Scores]) -> dict[str, float]:
+    return {name: round(float(np.mean([row[name] for row in rows])), 5) for name in rows[0]}
+
+
+def _columns(rows: Sequence[Scores]) -> dict[str, list[float]]:
+    return {name: [round(row[name], 5) for row in rows] for name in rows[0]}
 
 
 def _ratios(own: Scores, scores: Mapping[str, Scores]) -> dict[str, float]:

@@ -1,11 +1,11 @@
 """Fit a quantile network on the training split, and stop by the validation split.
 
 The loss is the mean pinball loss over levels [1]_, in deviations of each window's own context, so that a quiet home
-counts as much as a busy one. Beside the homes, the sums of random groups of homes are trained on: a portfolio is one
+counts as much as a busy one. Beside the homes, the means of random groups of homes are trained on: a portfolio is one
 more series, and its quantiles are not those of its homes added up.
 
-Same arguments, same seed, same machine and versions: the same weights, bit by bit. Torch runs on one thread here, and
-its global random state is left as it was.
+Same arguments, same seed, same machine and versions: the same weights, bit by bit, also when a fit was cut off and goes
+on from its checkpoint. Torch runs on one thread here, and its global random state is left as it was.
 
 References
 ----------
@@ -15,11 +15,13 @@ References
 from __future__ import annotations
 
 import copy
+import io
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,14 +30,12 @@ from torch import Tensor
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.errors import DataError
 from vpp_sim.forecasting.network import NetworkConfig, QuantileNetwork, WindowBatch
-from vpp_sim.forecasting.windows import SeriesTable, Split, origins
+from vpp_sim.forecasting.protocol import Progress
+from vpp_sim.forecasting.windows import SeriesTable, Split, origins, require_splits
 
-__all__ = ["SETTINGS", "FitResult", "FitSettings", "Progress", "fit", "pinball", "single_thread"]
+__all__ = ["SETTINGS", "FitResult", "FitSettings", "fit", "pinball", "random_groups", "single_thread"]
 
 logger = logging.getLogger(__name__)
-
-Progress: TypeAlias = Callable[[int, int, float], None]
-"""Called after each epoch with its number (from 1), the number of epochs, and the validation loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class FitSettings:
     epochs : int
         Rounds at most.
     windows : int
-        Windows drawn in a round, with a share of group sums among them.
+        Windows drawn in a round, with a share of group means among them.
     batch : int
         Windows a gradient step.
     learning_rate : float
@@ -57,29 +57,37 @@ class FitSettings:
     patience : int
         Rounds without a better validation loss before stopping.
     group_share : float
-        Share of windows taken from sums of random groups of homes; 0 for none.
+        Share of windows taken from means of random groups of series; 0 for none.
     average : float
-        Decay a step of the moving average of weights that is validated and kept.
+        Decay a step of the moving average of weights that is validated and kept; less in the first steps.
     validation_stride : int
         Steps between the origins of validation windows.
+    median_weight : float
+        Weight of the median in the loss, against one of every other level.
+    refit : bool
+        Whether to learn once more, from training and validation together, for the number of rounds that the validation
+        chose: the latest weeks are those that are most like the coming ones.
     """
 
-    epochs: int = 6
-    windows: int = 12_000
+    epochs: int = 4
+    windows: int = 9_600
     batch: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     patience: int = 2
     group_share: float = 0.2
     average: float = 0.99
     validation_stride: int = 5
+    median_weight: float = 3.0
+    refit: bool = True
 
 
 SETTINGS: dict[str, FitSettings] = {
-    "load": FitSettings(epochs=7, windows=16_000, group_share=0.4),
-    "pv": FitSettings(epochs=6, windows=12_000),
+    "load": FitSettings(),
+    "pv": FitSettings(),
+    "price": FitSettings(),
 }
-"""Settings of each target, chosen on the validation split."""
+"""Settings of each target, chosen on validation days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +137,19 @@ def pinball(quantiles: Tensor, actual: Tensor, levels: Tensor) -> Tensor:
 
 
 class _Windows:
-    """Tensors of a table, with rows of series that may be drawn anew, and batches gathered from them."""
+    """Tensors of a table until `stop`, with rows of series that may be drawn anew, and batches gathered from them."""
 
-    def __init__(self, table: SeriesTable, config: NetworkConfig) -> None:
-        self.homes = torch.tensor(table.values_kw.T, dtype=torch.float32)
+    def __init__(self, table: SeriesTable, config: NetworkConfig, stop: int) -> None:
+        context, horizon = config.context_steps, config.horizon_steps
+        self.homes = torch.tensor(table.values[:stop].T, dtype=torch.float32)
         self.rows = self.homes
-        self.weather = torch.tensor(table.weather, dtype=torch.float32)
-        self.hour = torch.tensor(table.hour, dtype=torch.float32)
-        self.day_of_week = torch.tensor(table.day_of_week, dtype=torch.int64)
-        self.past = torch.arange(-config.context_steps, 0)
-        self.future = torch.arange(config.horizon_steps)
+        self.observed = torch.tensor(table.covariates[:stop], dtype=torch.float32)
+        self.first = context
+        self.foreseen = torch.tensor(_foreseen(table, context, stop - horizon, horizon), dtype=torch.float32)
+        self.hour = torch.tensor(table.hour[:stop], dtype=torch.float32)
+        self.day_of_week = torch.tensor(table.day_of_week[:stop], dtype=torch.int64)
+        self.past = torch.arange(-context, 0)
+        self.future = torch.arange(horizon)
         self.both = torch.cat([self.past, self.future])
 
     def add_groups(self, members: FloatArray) -> None:
@@ -150,8 +161,17 @@ class _Windows:
         """Return the batch and its targets (B, H) for pairs of row and first target step."""
         row, start = torch.from_numpy(rows)[:, None], torch.from_numpy(starts)[:, None]
         past, both = start + self.past, start + self.both
-        batch = WindowBatch(self.rows[row, past], self.weather[past], self.hour[both], self.day_of_week[both])
+        covariates = torch.cat([self.observed[past], self.foreseen[start[:, 0] - self.first]], dim=1)
+        batch = WindowBatch(self.rows[row, past], covariates, self.hour[both], self.day_of_week[both])
         return batch, self.rows[row, start + self.future]
+
+
+def _foreseen(table: SeriesTable, first: int, last: int, horizon: int) -> FloatArray:
+    """Return the covariates as forecast at each origin from `first` to `last`, (N, H, C)."""
+    steps = np.arange(first, last + 1, dtype=np.int64)
+    if not table.issued.names:
+        return np.empty((len(steps), horizon, 0))
+    return table.issued.all_known_at(steps, horizon)
 
 
 def fit(
@@ -162,8 +182,9 @@ def fit(
     train: Split,
     validation: Split,
     seed: int,
-    settings: FitSettings | None = None,
+    settings: FitSettings,
     progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> FitResult:
     """Return a network trained on `train` and stopped by `validation`.
 
@@ -176,25 +197,41 @@ def fit(
     table : SeriesTable
         Series of the target.
     train, validation : Split
-        Ranges of target steps; they may not overlap.
+        Ranges of target steps; the second begins after the first ends.
     seed : int
         Of initial weights, dropout and the windows drawn.
-    settings : FitSettings, optional
+    settings : FitSettings
         How long and how fast.
     progress : callable, optional
-        See :data:`Progress`.
+        See :data:`~vpp_sim.forecasting.protocol.Progress`.
+    checkpoint : path, optional
+        File that holds the state after each round; a fit that finds it goes on from there. The caller removes it.
 
     Raises
     ------
     DataError
-        If the splits overlap or are too short for a window.
+        If the splits overlap or are too short for a window, or the checkpoint is of another fit.
     """
-    if train.start < validation.stop and validation.start < train.stop:
-        raise DataError(f"splits {train.name!r} and {validation.name!r} overlap")
-    chosen = settings or FitSettings()
-    with single_thread(), torch.random.fork_rng(devices=[]):
+    require_splits(train, validation)
+    key = repr((config, settings, seed, train, validation))
+    both = Split("train and validation", train.start, validation.stop)
+
+    def begun(split: Split) -> _Fit:
         torch.manual_seed(seed)
-        return _Fit(network(config), table, train, validation, np.random.default_rng(seed), chosen).run(progress)
+        made = network(config)
+        made.fit_scaler(table.covariates[split.start : split.stop])
+        return _Fit(made, table, split, validation, np.random.default_rng(seed), settings, f"{split.name}: {key}")
+
+    with single_thread(), torch.random.fork_rng(devices=[]):
+        chosen = begun(train).run(settings.epochs, progress, _beside(checkpoint, "chosen"))
+        if not settings.refit:
+            return chosen
+        again = begun(both).run(chosen.best_epoch, None, _beside(checkpoint, "again"), choose=False)
+        return FitResult(again.network, chosen.losses, chosen.best_epoch)
+
+
+def _beside(checkpoint: Path | None, part: str) -> Path | None:
+    return None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{part}")
 
 
 class _Fit:
@@ -208,18 +245,21 @@ class _Fit:
         validation: Split,
         rng: np.random.Generator,
         settings: FitSettings,
+        key: str,
     ) -> None:
         self.network, self.averaged = network, copy.deepcopy(network).eval()
-        self.rng, self.settings = rng, settings
+        self.rng, self.settings, self.key = rng, settings, key
         config = network.config
         self.levels = torch.tensor(config.levels)
-        self.windows = _Windows(table, config)
+        weights = torch.where(self.levels == 0.5, settings.median_weight, 1.0)
+        self.weights = weights / weights.mean()
+        self.windows = _Windows(table, config, validation.stop)
         reach = {"context_steps": config.context_steps, "horizon_steps": config.horizon_steps}
         self.starts = origins(train, **reach)
         self.checks = origins(validation, **reach, stride=settings.validation_stride)
         self.steps_a_round = -(-settings.windows // settings.batch)
         self.optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
@@ -227,37 +267,86 @@ class _Fit:
             total_steps=settings.epochs * self.steps_a_round,
             pct_start=1.0 / (settings.epochs + 1),
         )
+        self.steps = 0
+        self.losses: list[float] = []
+        self.best, self.best_epoch = copy.deepcopy(self.averaged.state_dict()), 0
 
-    def run(self, progress: Progress | None) -> FitResult:
-        """Train until the rounds or the patience end, and return the best averaged weights."""
-        losses: list[float] = []
-        best, best_epoch = copy.deepcopy(self.averaged.state_dict()), 0
-        for epoch in range(1, self.settings.epochs + 1):
+    def run(self, rounds: int, progress: Progress | None, checkpoint: Path | None, *, choose: bool = True) -> FitResult:
+        """Train for `rounds`, and return the averaged weights: the best, unless there is nothing to `choose` by."""
+        if checkpoint is not None and checkpoint.is_file():
+            self.resume(checkpoint)
+        while not (self.finished if choose else len(self.losses) == rounds):
             self.round()
-            losses.append(self.validate())
-            logger.info("epoch %d of %d: validation loss %.5f", epoch, self.settings.epochs, losses[-1])
+            self.losses.append(self.validate() if choose else float("nan"))
+            done = len(self.losses)
+            logger.info("epoch %d of %d: validation loss %.5f", done, rounds, self.losses[-1])
+            if not choose or self.losses[-1] < min(self.losses[:-1], default=float("inf")):
+                self.best, self.best_epoch = copy.deepcopy(self.averaged.state_dict()), done
+            if checkpoint is not None:
+                self.keep(checkpoint)
             if progress is not None:
-                progress(epoch, self.settings.epochs, losses[-1])
-            if losses[-1] < min(losses[:-1], default=float("inf")):
-                best, best_epoch = copy.deepcopy(self.averaged.state_dict()), epoch
-            elif epoch - best_epoch >= self.settings.patience:
-                break
-        self.averaged.load_state_dict(best)
-        return FitResult(self.averaged, tuple(losses), best_epoch)
+                progress(done, rounds, self.losses[-1])
+        self.averaged.load_state_dict(self.best)
+        return FitResult(self.averaged, tuple(self.losses), self.best_epoch)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the rounds or the patience have ended."""
+        done = len(self.losses)
+        return done >= self.settings.epochs or (done > 0 and done - self.best_epoch >= self.settings.patience)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that changes from round to round."""
+        return {
+            "key": self.key,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "losses": self.losses,
+            "steps": self.steps,
+            "torch": torch.get_rng_state(),
+            "numpy": self.rng.bit_generator.state,
+        }
+
+    def keep(self, checkpoint: Path) -> None:
+        """Write the state to `checkpoint`, in one move, so that a cut leaves the one before."""
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(self.state(), buffer)
+        part = checkpoint.with_name(f"{checkpoint.name}.part")
+        part.write_bytes(buffer.getvalue())
+        part.replace(checkpoint)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Read the state of `checkpoint`, which must be of this very fit."""
+        found = torch.load(checkpoint, weights_only=True)
+        if found["key"] != self.key:
+            raise DataError(f"{checkpoint} is the checkpoint of another fit; remove it or choose another folder")
+        self.network.load_state_dict(found["network"])
+        self.averaged.load_state_dict(found["averaged"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.schedule.load_state_dict(found["schedule"])
+        self.best, self.best_epoch, self.losses = found["best"], found["best_epoch"], found["losses"]
+        self.steps = found["steps"]
+        torch.set_rng_state(found["torch"])
+        self.rng.bit_generator.state = found["numpy"]
+        logger.info("going on from %s after %d rounds", checkpoint, len(self.losses))
 
     def round(self) -> None:
         """Draw groups and windows, and take one gradient step a batch."""
-        rows, starts = self.draw()
+        rows, starts = self.draw(self.settings.windows)
         self.network.train()
         for first in range(0, len(rows), self.settings.batch):
             piece = slice(first, first + self.settings.batch)
             self.step(*self.windows.at(rows[piece], starts[piece]))
 
-    def draw(self) -> tuple[IntArray, IntArray]:
+    def draw(self, count: int) -> tuple[IntArray, IntArray]:
         """Return rows and first target steps of the windows of a round; redraw the groups behind the group rows."""
         homes = self.windows.homes.shape[0]
-        self.windows.add_groups(_random_groups(self.rng, homes))
-        count = self.settings.windows
+        self.windows.add_groups(random_groups(self.rng, homes))
         grouped = self.rng.random(count) < (self.settings.group_share if homes > 1 else 0.0)
         rows = self.rng.integers(0, homes, count) + np.where(grouped, homes, 0)
         return rows, self.rng.choice(self.starts, count)
@@ -271,14 +360,16 @@ class _Fit:
         self.optimiser.step()
         self.schedule.step()
         with torch.no_grad():
-            for kept, new in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                kept.lerp_(new, 1.0 - self.settings.average)
+            new = [weight.detach() for weight in self.network.parameters()]
+            self.steps += 1
+            decay = min(self.settings.average, self.steps / (9.0 + self.steps))
+            torch._foreach_lerp_(list(self.averaged.parameters()), new, 1.0 - decay)
 
     def loss(self, network: QuantileNetwork, batch: WindowBatch, actual: Tensor) -> Tensor:
         """Return the mean pinball loss in deviations of each context."""
         mean, scale = network.statistics(batch.history)
         quantiles = network.normalised(batch, mean, scale)
-        return pinball(quantiles, (actual - mean) / scale, self.levels).mean()
+        return (self.weights * pinball(quantiles, (actual - mean) / scale, self.levels)).mean()
 
     def validate(self) -> float:
         """Return the loss of the averaged weights over all homes and their mean, on the validation split."""
@@ -295,8 +386,8 @@ class _Fit:
         return total / len(rows)
 
 
-def _random_groups(rng: np.random.Generator, homes: int) -> FloatArray:
-    """Return as many groups as homes, each row the weights of a mean over a random number of homes."""
+def random_groups(rng: np.random.Generator, homes: int) -> FloatArray:
+    """Return as many groups as homes, each row the weights of a mean over a random number of homes, (n, n)."""
     size = rng.integers(min(2, homes), homes + 1, homes)
     rank = rng.random((homes, homes)).argsort(axis=1)
     return (rank < size[:, None]) / size[:, None].astype(np.float64)

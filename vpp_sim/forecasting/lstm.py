@@ -17,7 +17,7 @@ __all__ = ["LstmCore", "LstmForecaster", "lstm_network"]
 
 
 class LstmCore(nn.Module):
-    """Stacked LSTM over tokens with a skip connection around it.
+    """LSTM over tokens with a skip connection around it.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def lstm_network(config: NetworkConfig) -> QuantileNetwork:
 
 
 class LstmForecaster(NeuralForecaster):
-    """Quantile forecasts by an LSTM over patches, shipped trained for load and solar output."""
+    """Quantile forecasts by an LSTM over days; shipped trained for load and solar output."""
 
     kind = "lstm"
     build = staticmethod(lstm_network)

@@ -3,12 +3,15 @@
 A window goes through five stages:
 
 1. *Reversible instance normalisation* [1]_: each series is shifted and scaled by mean and deviation of its own context,
-   and the forecast is scaled back. No statistic is fitted on a split, so none can leak from it.
-2. *Weekly cycle* [2]_: a learnable value for each hour of the week is taken off, and put back at the end.
-3. *Tokens*: `patch_steps` steps make one token [3]_, of the past (values, weather, calendar) and of the future
-   (calendar, and what the context says about the same hour of the day).
+   and the forecast is scaled back. A home that was never seen has its own level and scale at once.
+2. *Weekly cycle* [2]_: a learnable value for each hour of the week is taken off, and put back at the end; beside it
+   stand the mean day of the context and a linear map of it [3]_, so that the core learns what is left.
+3. *Tokens*: a day makes one token [4]_: of the past its values and covariates, of the future the covariates as
+   forecast, what the context says of the same hours, the day of the week by an embedding, and the hour of issue.
 4. *Core*: tokens to tokens, the future after the past.
-5. *Quantile head*: the lowest quantile, then non-negative increments, so that quantiles cannot cross.
+5. *Quantile head*: the median, and non-negative steps up and down from it, so that quantiles cannot cross.
+
+Covariates are scaled by their mean and deviation in the training split; nothing else is fitted outside the gradient.
 
 References
 ----------
@@ -16,7 +19,9 @@ References
    Shift", ICLR 2022. https://openreview.net/forum?id=cGDAkQo1C0p
 .. [2] S. Lin et al., "CycleNet: Enhancing Time Series Forecasting through Modeling Periodic Patterns", NeurIPS 2024.
    https://doi.org/10.48550/arXiv.2409.18479
-.. [3] Y. Nie et al., "A Time Series is Worth 64 Words: Long-term Forecasting with Transformers", ICLR 2023.
+.. [3] A. Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023.
+   https://doi.org/10.48550/arXiv.2205.13504
+.. [4] Y. Nie et al., "A Time Series is Worth 64 Words: Long-term Forecasting with Transformers", ICLR 2023.
    https://doi.org/10.48550/arXiv.2211.14730
 """
 
@@ -28,69 +33,88 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vpp_sim.arrays import FloatArray
 from vpp_sim.errors import DataError
 from vpp_sim.forecasting.protocol import DEFAULT_LEVELS, require_levels
 
 __all__ = ["NetworkConfig", "QuantileHead", "QuantileNetwork", "WindowBatch"]
 
-HOURS_A_DAY, HOURS_A_WEEK = 24, 168
-SMALLEST_SCALE_KW = 1e-3
-"""Deviation below which a context counts as constant [kW]."""
+HOURS_A_WEEK = 168
+SMALLEST_SCALE = 1e-3
+"""Deviation below which a context counts as constant [unit of the target]."""
 
-CALENDAR_CHANNELS = 8
-ANCHOR_CHANNELS = 9
-TEMPERATURE_C, IRRADIANCE_W_M2 = (18.0, 8.0), (220.0, 300.0)
-"""Fixed centre and spread of the weather channels; physical constants of this model, fitted to nothing."""
+SMALLEST_VARIANCE = 1e-6
+"""Keeps the slope of the deviation of equal days finite."""
+
+WEEKDAY_FEATURES = 4
+ANCHORS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Sizes of a network, as its model card records them.
+    """Sizes of a network, as its file records them.
 
     Attributes
     ----------
     core : str
         ``"lstm"`` or ``"transformer"``.
     context_steps, horizon_steps : int
-        Past and future steps, multiples of `patch_steps`; the context is whole days.
-    patch_steps : int
-        Steps a token.
+        Past and future steps; the context is whole days, a week or more.
+    day_steps : int
+        Steps a day, which make one token.
+    covariates : int
+        Number C of covariates.
     width : int
         Features of a token.
     layers : int
         Layers of the core.
     heads : int
         Attention heads; unused by the LSTM.
+    step_features : int
+        Features of a step that the core hands to the head.
+    head_width : int
+        Hidden features of the head.
     dropout : float
         Share of features dropped while training.
+    non_negative : bool
+        Whether the target cannot be negative; hours that were always zero then stay zero, as a solar night does.
     levels : tuple of float
         Quantile levels.
 
     Raises
     ------
     DataError
-        If steps are not whole patches, or the context is not whole days.
+        If the context is not whole days, a week or more.
     """
 
     core: str
     context_steps: int = 168
     horizon_steps: int = 36
-    patch_steps: int = 12
+    day_steps: int = 24
+    covariates: int = 2
     width: int = 64
-    layers: int = 2
+    layers: int = 1
     heads: int = 4
+    step_features: int = 8
+    head_width: int = 32
     dropout: float = 0.3
+    non_negative: bool = True
     levels: tuple[float, ...] = DEFAULT_LEVELS
 
     def __post_init__(self) -> None:
-        if self.context_steps % self.patch_steps or self.horizon_steps % self.patch_steps:
-            raise DataError(f"context and horizon must be multiples of patch_steps = {self.patch_steps}")
-        if self.context_steps % HOURS_A_DAY or self.context_steps < max(2 * HOURS_A_DAY, self.horizon_steps):
-            raise DataError(
-                f"context_steps = {self.context_steps} must be whole days of {HOURS_A_DAY} steps, two or more, "
-                f"and no shorter than the horizon of {self.horizon_steps}"
-            )
+        if self.context_steps % self.day_steps or self.context_steps < 7 * self.day_steps:
+            raise DataError(f"context_steps = {self.context_steps} must be whole days of {self.day_steps}, 7 or more")
         require_levels(self.levels)
+
+    @property
+    def past_days(self) -> int:
+        """Tokens of the past."""
+        return self.context_steps // self.day_steps
+
+    @property
+    def future_days(self) -> int:
+        """Tokens of the future; the last may reach beyond the horizon."""
+        return -(-self.horizon_steps // self.day_steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +124,21 @@ class WindowBatch:
     Attributes
     ----------
     history : Tensor, shape (B, L)
-        Past values [kW].
-    weather : Tensor, shape (B, L, 2)
-        Past temperature [degC] and irradiance [W/m2].
+        Past values.
+    covariates : Tensor, shape (B, L + H, C)
+        Covariates, observed before the issue and as forecast from it on.
     hour, day_of_week : Tensor, shape (B, L + H)
         Local hour of day [h], and day of the week as integers.
     """
 
     history: Tensor
-    weather: Tensor
+    covariates: Tensor
     hour: Tensor
     day_of_week: Tensor
 
 
 class QuantileHead(nn.Module):
-    """Turn features into quantiles that cannot cross: a lowest value and non-negative steps up from it.
+    """Turn features into quantiles that cannot cross: the median, and non-negative steps up and down from it.
 
     Parameters
     ----------
@@ -122,46 +146,63 @@ class QuantileHead(nn.Module):
         Input features.
     hidden : int
         Hidden features.
-    count : int
-        Quantiles Q.
+    levels : tuple of float
+        Quantile levels Q, 0.5 among them.
     """
 
-    def __init__(self, features: int, hidden: int, count: int) -> None:
+    def __init__(self, features: int, hidden: int, levels: tuple[float, ...]) -> None:
         super().__init__()
+        self.median, count = levels.index(0.5), len(levels)
         self.body = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, count))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return shape (..., Q), non-decreasing along Q, of features (..., F)."""
         raw: Tensor = self.body(features)
-        steps = functional.softplus(raw[..., 1:] - 1.0)
-        return torch.cumsum(torch.cat([raw[..., :1] - 1.0, steps], dim=-1), dim=-1)
+        middle, steps = raw[..., self.median : self.median + 1], functional.softplus(raw - 1.0)
+        below = middle - steps[..., : self.median].flip(-1).cumsum(dim=-1).flip(-1)
+        above = middle + steps[..., self.median + 1 :].cumsum(dim=-1)
+        return torch.cat([below, middle, above], dim=-1)
 
 
 class QuantileNetwork(nn.Module):
-    """Normalise, take off the weekly cycle, run the core over tokens, and give quantiles.
+    """Normalise, take off the weekly cycle, run the core over days, and give quantiles.
 
     Parameters
     ----------
     config : NetworkConfig
         Sizes.
     core : Module
-        Maps tokens (B, P, width) to tokens of that shape; the last ``horizon_steps / patch_steps`` are the future.
+        Maps tokens (B, P, width) to tokens of that shape; the last `future_days` are the future.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, config: NetworkConfig, core: nn.Module) -> None:
         super().__init__()
         self.config = config
-        patch, width = config.patch_steps, config.width
-        past, future = config.context_steps // patch, config.horizon_steps // patch
+        day, count, width = config.day_steps, config.covariates, config.width
+        self.register_buffer("centre", torch.zeros(count))
+        self.register_buffer("spread", torch.ones(count))
         self.cycle = nn.Parameter(torch.zeros(HOURS_A_WEEK))
-        self.days = nn.Embedding(7, 4)
-        self.embed_past = nn.Linear(patch * (3 + CALENDAR_CHANNELS), width)
-        self.embed_future = nn.Linear(patch * (ANCHOR_CHANNELS + CALENDAR_CHANNELS), width)
-        self.position = nn.Parameter(0.02 * torch.randn(past + future, width))
+        self.weekday = nn.Embedding(7, WEEKDAY_FEATURES)
+        self.embed_past = nn.Linear(day * (1 + count) + WEEKDAY_FEATURES + 2, width)
+        self.embed_future = nn.Linear(day * (3 + 2 * count) + WEEKDAY_FEATURES + 3, width)
+        self.position = nn.Parameter(0.02 * torch.randn(config.past_days + config.future_days, width))
         self.drop = nn.Dropout(config.dropout)
         self.core = core
-        self.unpatch = nn.Linear(width, patch * (width // 2))
-        self.head = QuantileHead(width // 2 + ANCHOR_CHANNELS + CALENDAR_CHANNELS, width, len(config.levels))
+        self.unfold = nn.Linear(width, day * config.step_features)
+        self.linear = nn.Linear(config.context_steps, day)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        features = config.step_features + ANCHORS + 3 * count + 4 + WEEKDAY_FEATURES + 1
+        self.head = QuantileHead(features, config.head_width, config.levels)
+
+    def fit_scaler(self, covariates: FloatArray) -> None:
+        """Set centre and spread of the covariates from those observed in the training split, shape (T, C)."""
+        if covariates.shape[1]:
+            self.centre.copy_(torch.tensor(covariates.mean(axis=0), dtype=torch.float32))
+            self.spread.copy_(torch.tensor(covariates.std(axis=0), dtype=torch.float32).clamp_min(SMALLEST_SCALE))
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Return quantiles (B, H, Q) in the unit of the history, not yet floored at zero."""
@@ -170,63 +211,108 @@ class QuantileNetwork(nn.Module):
 
     @staticmethod
     def statistics(history: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation of each context, both (B, 1) [kW]."""
+        """Return mean and deviation of each context, both (B, 1) [unit of the history]."""
         mean = history.mean(dim=1, keepdim=True)
-        return mean, history.std(dim=1, keepdim=True, unbiased=False).clamp_min(SMALLEST_SCALE_KW)
+        return mean, (history - mean).square().mean(dim=1, keepdim=True).sqrt().clamp_min(SMALLEST_SCALE)
 
     def normalised(self, batch: WindowBatch, mean: Tensor, scale: Tensor) -> Tensor:
         """Return quantiles (B, H, Q) in deviations from the mean of the context."""
-        length, rows = self.config.context_steps, batch.history.shape[0]
-        week_hour = batch.day_of_week * HOURS_A_DAY + batch.hour.long()
-        cycle, calendar = self.cycle[week_hour], self.calendar(batch)
-        residual = (batch.history - mean) / scale - cycle[:, :length]
-        anchors = self.anchors(residual, mean / scale)
-        future = torch.cat([anchors, calendar[:, length:]], dim=-1)
-        past = torch.cat([residual[..., None], _scaled_weather(batch.weather), calendar[:, :length]], dim=-1)
-        tokens = torch.cat([self.embed_past(self.patched(past)), self.embed_future(self.patched(future))], dim=1)
-        out = self.core(self.drop(tokens + self.position))[:, -(self.config.horizon_steps // self.config.patch_steps) :]
-        steps = functional.gelu(self.unpatch(out)).reshape(rows, self.config.horizon_steps, -1)
-        quantiles: Tensor = self.head(torch.cat([steps, future], dim=-1))
-        quantiles = quantiles + (anchors[..., 0] + cycle[:, length:])[..., None]
+        config, rows = self.config, batch.history.shape[0]
+        cycle = self.cycle[batch.day_of_week * 24 + batch.hour.long()]
+        residual = (batch.history - mean) / scale - cycle[:, : config.context_steps]
+        days = residual.reshape(rows, config.past_days, config.day_steps)
+        level = torch.asinh(mean / scale)
+        weekday = self.weekday(batch.day_of_week[:, :: config.day_steps])
+        anchors, weather = self.anchors(days), self.covariates(batch.covariates)
+        tokens = self.tokens(days, anchors, weather, weekday, self.issue(batch.hour, level))
+        out = self.core(self.drop(tokens + self.position))[:, config.past_days :]
+        steps = self.unfold(out).reshape(rows, -1, config.step_features)[:, : config.horizon_steps]
+        day_ahead = weekday[:, config.past_days :].repeat_interleave(config.day_steps, dim=1)[:, : config.horizon_steps]
+        known = [anchors, weather[1], self.waves(batch.hour[:, config.context_steps :]), day_ahead]
+        quantiles: Tensor = self.head(torch.cat([steps, *known, self.over_horizon(level[:, None])], dim=-1))
+        base = self.repeated(days.mean(dim=1) + self.linear(residual)) + cycle[:, config.context_steps :]
+        quantiles = quantiles + base[..., None]
+        if not config.non_negative:
+            return quantiles
         return torch.where(self.awake(batch.history)[..., None], quantiles, (-mean / scale)[..., None])
+
+    def tokens(
+        self, days: Tensor, anchors: Tensor, weather: tuple[Tensor, Tensor], weekday: Tensor, issue: Tensor
+    ) -> Tensor:
+        """Return the tokens (B, past and future days, width).
+
+        Parameters
+        ----------
+        days : Tensor, shape (B, D, S)
+            Residuals of the past, by day.
+        anchors : Tensor, shape (B, H, 7)
+            What the context says about each future step.
+        weather : tuple of Tensor
+            Covariates of the past (B, D, S * C), and of each future step (B, H, 3 C).
+        weekday : Tensor, shape (B, past and future days, 4)
+            Embedding of the day of the week in which each token begins.
+        issue : Tensor, shape (B, 3)
+            Hour of issue as sine and cosine, and the level.
+        """
+        config, count = self.config, self.config.covariates
+        of_past, of_future = issue[:, None, :2].expand(-1, config.past_days, -1), issue[:, None]
+        past = torch.cat([days, weather[0], weekday[:, : config.past_days], of_past], dim=-1)
+        ahead = torch.cat([weather[1][..., : 2 * count], anchors[..., [0, 4, 6]]], dim=-1)
+        missing = config.future_days * config.day_steps - config.horizon_steps
+        ahead = functional.pad(ahead, (0, 0, 0, missing)).reshape(len(days), config.future_days, -1)
+        future = torch.cat(
+            [ahead, weekday[:, config.past_days :], of_future.expand(-1, config.future_days, -1)], dim=-1
+        )
+        return torch.cat([self.embed_past(past), self.embed_future(future)], dim=1)
+
+    def covariates(self, covariates: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the covariates of the past by day (B, D, S * C), and of each future step (B, H, 3 C).
+
+        Of a future step: the forecast, and what it exceeds the mean and the latest day of the context by, at its hour.
+        """
+        config, rows = self.config, len(covariates)
+        scaled = (covariates - self.centre) / self.spread
+        past, future = scaled[:, : config.context_steps], scaled[:, config.context_steps :]
+        days = past.reshape(rows, config.past_days, config.day_steps, config.covariates)
+        beyond_mean = future - self.repeated(days.mean(dim=1))
+        beyond_latest = future - self.repeated(days[:, -1])
+        return days.reshape(rows, config.past_days, -1), torch.cat([future, beyond_mean, beyond_latest], dim=-1)
+
+    def anchors(self, days: Tensor) -> Tensor:
+        """Return (B, H, 7): what the context (B, D, S) says about each future step.
+
+        Mean, deviation, lowest and highest value of the same hour over the days of the context, and the value of the
+        latest day, the second-latest, and a week before.
+        """
+        mean = days.mean(dim=1)
+        deviation = ((days - mean[:, None]).square().mean(dim=1) + SMALLEST_VARIANCE).sqrt()
+        extremes = (days.amin(dim=1), days.amax(dim=1))
+        return self.repeated(torch.stack([mean, deviation, *extremes, days[:, -1], days[:, -2], days[:, -7]], dim=-1))
 
     def awake(self, history: Tensor) -> Tensor:
         """Return (B, H): whether the context saw more than zero at that hour or next to it; if not, it is night."""
-        peak = history.reshape(history.shape[0], -1, HOURS_A_DAY).amax(1)
+        peak = history.reshape(history.shape[0], -1, self.config.day_steps).amax(1)
         near = torch.maximum(peak, torch.maximum(peak.roll(1, 1), peak.roll(-1, 1)))
-        repeats = -(-self.config.horizon_steps // HOURS_A_DAY)
-        return near.repeat(1, repeats)[:, : self.config.horizon_steps] > 0.0
+        return self.repeated(near) > 0.0
 
-    def patched(self, steps: Tensor) -> Tensor:
-        """Return (B, steps / patch, patch * channels) of (B, steps, channels)."""
-        return steps.reshape(steps.shape[0], steps.shape[1] // self.config.patch_steps, -1)
+    def repeated(self, day: Tensor) -> Tensor:
+        """Return a day (B, S, ...) repeated over the horizon, (B, H, ...)."""
+        if self.config.future_days == 1:
+            return day[:, : self.config.horizon_steps]
+        return torch.cat([day] * self.config.future_days, dim=1)[:, : self.config.horizon_steps]
 
-    def calendar(self, batch: WindowBatch) -> Tensor:
-        """Return (B, L + H, 8): two harmonics of the day, and an embedding of the day of the week."""
-        angle = batch.hour * (2.0 * torch.pi / HOURS_A_DAY)
-        waves = torch.stack([angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()], dim=-1)
-        return torch.cat([waves, self.days(batch.day_of_week)], dim=-1)
+    def over_horizon(self, one: Tensor) -> Tensor:
+        """Return features (B, 1, F) for every step of the horizon."""
+        return one.expand(-1, self.config.horizon_steps, -1)
 
-    def anchors(self, residual: Tensor, level: Tensor) -> Tensor:
-        """Return (B, H, 9): what the context says about each future step.
+    @staticmethod
+    def waves(hour: Tensor) -> Tensor:
+        """Return (B, H, 4): two harmonics of the day."""
+        angle = hour * (2.0 * torch.pi / 24)
+        return torch.stack([angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()], dim=-1)
 
-        Mean, deviation, lowest and highest value of the same hour over the days of the context; the latest and the
-        second-latest day; the value one context (a week) before; the last observed value; the level over the deviation.
-        """
-        rows, horizon = residual.shape[0], self.config.horizon_steps
-        days = residual.reshape(rows, -1, HOURS_A_DAY)
-        by_hour = torch.stack(
-            [days.mean(1), days.std(1, unbiased=False), days.amin(1), days.amax(1), days[:, -1], days[:, -2]], dim=-1
-        )
-        repeats = -(-horizon // HOURS_A_DAY)
-        future = by_hour.repeat(1, repeats, 1)[:, :horizon]
-        single = torch.stack(
-            [residual[:, :horizon], residual[:, -1:].expand(-1, horizon), level.expand(-1, horizon)], dim=-1
-        )
-        return torch.cat([future, single], dim=-1)
-
-
-def _scaled_weather(weather: Tensor) -> Tensor:
-    centre = weather.new_tensor([TEMPERATURE_C[0], IRRADIANCE_W_M2[0]])
-    spread = weather.new_tensor([TEMPERATURE_C[1], IRRADIANCE_W_M2[1]])
-    return (weather - centre) / spread
+    @staticmethod
+    def issue(hour: Tensor, level: Tensor) -> Tensor:
+        """Return (B, 3): the hour of issue as sine and cosine, and the level (B, 1) of the context."""
+        angle = hour[:, :1] * (2.0 * torch.pi / 24)
+        return torch.cat([angle.sin(), angle.cos(), level], dim=-1)

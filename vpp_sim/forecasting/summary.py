@@ -11,7 +11,7 @@ from vpp_sim.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vpp_sim.forecasting.weights import ModelCard
+    from vpp_sim.forecasting.card import ModelCard
 
 __all__ = ["COLUMNS", "measures_of", "over_seeds", "table_lines"]
 

@@ -78,7 +78,7 @@ def transformer_network(config: NetworkConfig) -> QuantileNetwork:
 
 
 class TransformerForecaster(NeuralForecaster):
-    """Quantile forecasts by a Transformer over patches, shipped trained for load and solar output."""
+    """Quantile forecasts by a Transformer over days; shipped trained for load and solar output."""
 
     kind = "transformer"
     build = staticmethod(transformer_network)

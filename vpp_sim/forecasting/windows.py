@@ -6,19 +6,20 @@ the start, as it would in use, but no target of one split is a target of another
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, IntArray, require_non_negative, require_shape
+from vpp_sim.arrays import FloatArray, IntArray, require_finite, require_shape
+from vpp_sim.data.issued import IssuedForecasts
 from vpp_sim.errors import DataError
-from vpp_sim.forecasting.protocol import ForecastInputs
+from vpp_sim.forecasting.protocol import ForecastInputs, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SeriesTable", "Split", "inputs_at", "origins", "targets_at"]
+__all__ = ["SeriesTable", "Split", "inputs_at", "origins", "require_splits", "targets_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,18 @@ class Split:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SeriesTable:
-    """Aligned series of one target with weather and calendar, T steps of n series.
+    """Aligned series of one target with what is known beside them, T steps of n series.
 
     Attributes
     ----------
-    values_kw : ndarray, shape (T, n)
-        The target, non-negative [kW; for ``pv`` kW per kWp].
-    weather : ndarray, shape (T, 2)
-        Observed temperature [degC] and global horizontal irradiance [W/m2].
+    values : ndarray, shape (T, n)
+        The target [its unit].
+    covariates : ndarray, shape (T, C)
+        What was observed beside the target, common to all series.
+    issued : IssuedForecasts
+        The same covariates as they were forecast, with the step from which each forecast was known.
     hour : ndarray, shape (T,)
         Local hour of day at the start of the step [h].
     day_of_week, day_of_year : ndarray of int, shape (T,)
@@ -56,20 +59,35 @@ class SeriesTable:
     Raises
     ------
     PhysicsError
-        If shapes differ, or the target is negative or not finite.
+        If shapes differ or a value is not finite.
+    DataError
+        If the forecasts are not of the covariates.
     """
 
-    values_kw: FloatArray
-    weather: FloatArray
+    values: FloatArray
+    covariates: FloatArray
+    issued: IssuedForecasts
     hour: FloatArray
     day_of_week: IntArray
     day_of_year: IntArray
 
     def __post_init__(self) -> None:
-        steps = self.values_kw.shape[0]
-        require_shape("weather", self.weather, (steps, 2))
+        steps = self.values.shape[0]
+        require_shape("covariates", self.covariates, (steps, len(self.issued.names)))
         require_shape("hour", self.hour, (steps,))
-        require_non_negative("values_kw", self.values_kw)
+        require_finite("values", self.values)
+        require_finite("covariates", self.covariates)
+
+    def known_covariates(self, origin: int, *, context_steps: int, horizon_steps: int) -> FloatArray:
+        """Return what was known at `origin`, shape (L + H, C): observed before it, forecast from it on."""
+        past = self.covariates[origin - context_steps : origin]
+        if not self.issued.names:
+            return np.empty((context_steps + horizon_steps, 0))
+        return np.concatenate([past, self.issued.known_at(origin, horizon_steps)])
+
+    def series(self, which: Sequence[int] | IntArray) -> SeriesTable:
+        """Return the table of some of its series, in that order."""
+        return replace(self, values=self.values[:, np.asarray(which, dtype=np.int64)])
 
 
 def origins(split: Split, *, context_steps: int, horizon_steps: int, stride: int = 1) -> IntArray:
@@ -108,29 +126,48 @@ def origins(split: Split, *, context_steps: int, horizon_steps: int, stride: int
     return found
 
 
-def inputs_at(table: SeriesTable, origin: int, *, context_steps: int, horizon_steps: int) -> ForecastInputs:
+def require_splits(train: Split, validation: Split) -> None:
+    """Raise `DataError` if two splits overlap, or the validation is not the later one."""
+    if validation.start < train.stop:
+        raise DataError(f"split {validation.name!r} must begin after {train.name!r} ends")
+
+
+def inputs_at(table: SeriesTable, origin: int, task: Task, *, truth: bool = False) -> ForecastInputs:
     """Return what was known at step `origin`, for all series of the table.
 
-    Values and weather end before `origin`; only the calendar reaches beyond it.
+    Values end before `origin`; beyond it there are the calendar and the covariates as they were forecast then.
+
+    Parameters
+    ----------
+    table : SeriesTable
+        The series.
+    origin : int
+        First step that is forecast.
+    task : Task
+        Context and horizon.
+    truth : bool, default False
+        Whether to hand out what will happen, for a forecaster that is a bound.
 
     Raises
     ------
     DataError
-        If the table does not hold that context and the calendar of that horizon.
+        If the table does not hold that context and the calendar of that horizon, or no forecast of the covariates was
+        known.
     """
-    first, end = origin - context_steps, origin + horizon_steps
-    if first < 0 or end > table.values_kw.shape[0]:
-        raise DataError(f"steps {first} to {end} reach outside the table of {table.values_kw.shape[0]} steps")
+    first, end = origin - task.context_steps, origin + task.horizon_steps
+    if first < 0 or end > table.values.shape[0]:
+        raise DataError(f"steps {first} to {end} reach outside the table of {table.values.shape[0]} steps")
     return ForecastInputs(
-        history_kw=np.ascontiguousarray(table.values_kw[first:origin].T),
-        weather=table.weather[first:origin],
+        history=np.ascontiguousarray(table.values[first:origin].T),
+        covariates=table.known_covariates(origin, context_steps=task.context_steps, horizon_steps=task.horizon_steps),
         hour=table.hour[first:end],
         day_of_week=table.day_of_week[first:end],
         day_of_year=table.day_of_year[first:end],
+        truth=np.ascontiguousarray(table.values[origin:end].T) if truth else None,
     )
 
 
 def targets_at(table: SeriesTable, at: Sequence[int] | IntArray, *, horizon_steps: int) -> FloatArray:
     """Return what happened after each origin, shape (N, n, H) [unit of the table]."""
     steps = np.asarray(at, dtype=np.int64)[:, None] + np.arange(horizon_steps)
-    return np.ascontiguousarray(table.values_kw[steps].transpose(0, 2, 1))
+    return np.ascontiguousarray(table.values[steps].transpose(0, 2, 1))
