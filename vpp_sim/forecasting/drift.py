@@ -44,7 +44,7 @@ from scipy.special import ndtr, ndtri, stdtr
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["Drift", "DriftMonitor", "DriftSettings", "measure_drift", "run_length_days"]
+__all__ = ["Drift", "DriftMonitor", "DriftSettings", "DriftSummary", "measure_drift", "run_length_days"]
 
 _LARGEST_SCORE = 4.0
 _LARGEST_PERSISTENCE = 0.9
@@ -104,30 +104,53 @@ class Drift:
     alarm: BoolArray
     first_alarm_day: IntArray
 
-    def summary(self) -> dict[str, float]:
-        """Return what a report shows: numbers over all series, NaN where nothing is known.
-
-        Returns
-        -------
-        dict
-            ``series``, ``days``, medians over series of ``scaled_error``, ``bias`` and ``coverage``,
-            ``worst_scaled_error`` and the index ``worst_series``, the number of series that ever raised an alarm,
-            ``series_with_alarm``, and the earliest day of it, ``first_alarm_day`` (-1 if none).
-        """
+    def summary(self) -> DriftSummary:
+        """Return what a report shows."""
         known = np.isfinite(self.scaled_error)
         ever = self.first_alarm_day >= 0
         worst = int(np.where(known, self.scaled_error, -np.inf).argmax()) if known.any() else -1
-        return {
-            "series": len(self.alarm),
-            "days": self.days,
-            "scaled_error": _median(self.scaled_error),
-            "bias": _median(self.bias),
-            "coverage": _median(self.coverage),
-            "worst_scaled_error": float(self.scaled_error[worst]) if known.any() else float("nan"),
-            "worst_series": worst,
-            "series_with_alarm": int(ever.sum()),
-            "first_alarm_day": int(self.first_alarm_day[ever].min()) if ever.any() else -1,
-        }
+        return DriftSummary(
+            series=len(self.alarm),
+            days=self.days,
+            scaled_error=_median(self.scaled_error),
+            worst_scaled_error=float(self.scaled_error[worst]) if known.any() else float("nan"),
+            worst_series=worst,
+            bias=_median(self.bias),
+            coverage=_median(self.coverage),
+            series_with_alarm=int(ever.sum()),
+            first_alarm_day=int(self.first_alarm_day[ever].min()) if ever.any() else -1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSummary:
+    """What a report shows of drift; NaN where nothing is known.
+
+    Attributes
+    ----------
+    series, days : int
+        Number of series, and of days seen.
+    scaled_error, bias, coverage : float
+        Medians over the series of what :class:`Drift` holds.
+    worst_scaled_error : float
+        Highest scaled error of a series.
+    worst_series : int
+        Index of that series; -1 if none is known.
+    series_with_alarm : int
+        Series that ever raised an alarm.
+    first_alarm_day : int
+        Day of the earliest alarm, from 0; -1 if there was none.
+    """
+
+    series: int
+    days: int
+    scaled_error: float
+    worst_scaled_error: float
+    worst_series: int
+    bias: float
+    coverage: float
+    series_with_alarm: int
+    first_alarm_day: int
 
 
 def _median(values: FloatArray) -> float:

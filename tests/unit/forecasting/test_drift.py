@@ -160,16 +160,16 @@ def test_summary_of_a_report() -> None:
     )
     errors[1, 23:] *= 5.0
     summary = _follow(errors).state().summary()
-    assert summary["series"] == 3
-    assert summary["days"] == 30
-    assert summary["worst_series"] == 1
-    assert summary["worst_scaled_error"] == pytest.approx(5.0, rel=0.02)
-    assert summary["scaled_error"] == pytest.approx(1.0, abs=0.1)
-    assert summary["series_with_alarm"] == 1
-    assert 23 < summary["first_alarm_day"] <= 29
+    assert summary.series == 3
+    assert summary.days == 30
+    assert summary.worst_series == 1
+    assert summary.worst_scaled_error == pytest.approx(5.0, rel=0.02)
+    assert summary.scaled_error == pytest.approx(1.0, abs=0.1)
+    assert summary.series_with_alarm == 1
+    assert 23 < summary.first_alarm_day <= 29
     empty = DriftMonitor(2).state().summary()
-    assert (empty["days"], empty["worst_series"], empty["first_alarm_day"]) == (0, -1, -1)
-    assert math.isnan(empty["scaled_error"])
+    assert (empty.days, empty.worst_series, empty.first_alarm_day) == (0, -1, -1)
+    assert math.isnan(empty.scaled_error)
 
 
 @pytest.mark.parametrize(("slack", "threshold"), [(0.25, 8.01), (0.5, 4.77), (0.75, 3.34), (1.0, 2.52), (1.25, 1.99)])
