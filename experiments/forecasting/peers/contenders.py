@@ -115,7 +115,7 @@ class Trained:
     validation_s : float
         The share of `wall_s` spent in validation checks [s].
     loss : float
-        Multi-quantile loss on the validation tail, in the unit of the series.
+        Pinball loss on the validation tail, summed over the levels as the library does, in the unit of the series.
     """
 
     forecast: NeuralForecast
