@@ -33,7 +33,7 @@ from contenders import (
 )
 from exchange import Exchange, load, save_forecasts, write_json
 
-# Keeps the C library from returning large arrays to the system at every step: a third less training time.
+# Keeps the C library from returning large arrays to the system at every step, which costs time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 PACKAGES = ("neuralforecast", "pytorch-lightning", "torch", "numpy", "pandas")
 
