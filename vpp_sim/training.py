@@ -74,7 +74,14 @@ def split_of(index: pd.DatetimeIndex, name: str) -> Split:
     return Split(name, start, stop)
 
 
-def forecast_table(homes: HomesData, target: str, *, weather: str = "error_model") -> SeriesTable:
+def forecast_table(
+    homes: HomesData,
+    target: str,
+    *,
+    weather: str = "error_model",
+    weather_file: Path | None = None,
+    least_weather_h: int = WEATHER_HORIZON_H,
+) -> SeriesTable:
     """Return the series of one target with weather, its forecasts, and the local calendar.
 
     Parameters
@@ -85,16 +92,20 @@ def forecast_table(homes: HomesData, target: str, *, weather: str = "error_model
         ``"load"`` [kW] or ``"pv"`` [kW per kWp].
     weather : str
         Name of the weather forecasts: what was known of the weather ahead at each step.
+    weather_file : path, optional
+        Where they stand, for ``"file"``.
+    least_weather_h : int
+        Hours that each issue covers, 48 at least [h].
 
     Raises
     ------
     DataError
-        If the target is unknown, or the homes have no such series.
+        If the target is unknown, the homes have no such series, or the weather forecasts cannot be read.
     UnknownNameError
         If there are no such weather forecasts.
     """
     from vpp_sim.data.weather import FONTANA, ObservedWeather
-    from vpp_sim.data.weather_forecast import issue_weather
+    from vpp_sim.data.weather_forecast import WeatherForecastOptions, issue_weather
 
     require_target(target)
     series = {"load": homes.load_kw, "pv": homes.pv_kw_per_kwp}
@@ -102,10 +113,11 @@ def forecast_table(homes: HomesData, target: str, *, weather: str = "error_model
         raise DataError(f"homes have no series of {target!r}; allowed: {', '.join(series)}")
     index = homes.index
     observed = ObservedWeather.of_homes(homes, FONTANA)
+    weather_steps = max(WEATHER_HORIZON_H, least_weather_h) * 3600 // homes.step_s
     return SeriesTable(
         values=series[target],
         covariates=np.column_stack([homes.temperature_c, homes.ghi_w_m2]),
-        issued=issue_weather(weather, observed, WEATHER_HORIZON_H * 3600 // homes.step_s),
+        issued=issue_weather(weather, observed, weather_steps, WeatherForecastOptions(path=weather_file)),
         hour=np.asarray(index.hour + index.minute / 60.0, dtype=np.float64),
         day_of_week=np.asarray(index.dayofweek, dtype=np.int64),
         day_of_year=np.asarray(index.dayofyear, dtype=np.int64),

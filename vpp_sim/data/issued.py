@@ -181,8 +181,8 @@ def _check(issued_at: IntArray, values: FloatArray, names: tuple[str, ...]) -> N
     expected = f"({len(issued_at)}, steps, {len(names)})"
     if issued_at.ndim != 1 or values.ndim != 3 or values.shape[::2] != (len(issued_at), len(names)):
         raise DataError(f"forecasts of shape {values.shape} do not fit their issues and names, expected {expected}")
-    if 0 in values.shape:
-        raise DataError(f"forecasts need an issue, a step and a series each; got shape {values.shape}")
+    if 0 in values.shape[:2]:
+        raise DataError(f"forecasts need an issue and a step each; got shape {values.shape}")
     if (np.diff(issued_at) <= 0).any():
         where = int(np.flatnonzero(np.diff(issued_at) <= 0)[0])
         raise DataError(f"issues must increase; issue {where + 1} at step {issued_at[where + 1]} does not")

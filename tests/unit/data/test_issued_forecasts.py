@@ -103,7 +103,7 @@ def test_a_forecast_cannot_be_changed_nor_through_what_made_it() -> None:
         ([0, 0], np.ones((2, 3, 1)), ("a",), "issue 1 at step 0 does not"),
         ([0], np.ones((2, 3, 1)), ("a",), r"shape \(2, 3, 1\) do not fit"),
         ([0], np.ones((1, 3, 2)), ("a",), "do not fit"),
-        ([0], np.ones((1, 0, 1)), ("a",), "need an issue, a step"),
+        ([0], np.ones((1, 0, 1)), ("a",), "need an issue and a step"),
         ([0], np.ones((1, 3, 2)), ("a", "a"), "repeat: a, a"),
         ([0], np.full((1, 3, 1), np.inf), ("a",), "3 infinite"),
     ],
