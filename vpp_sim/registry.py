@@ -114,6 +114,8 @@ FORECASTERS: Registry[Any] = Registry(
         "seasonal_naive": "vpp_sim.forecasting.baselines:SeasonalNaive",
         "persistence_ensemble": "vpp_sim.forecasting.baselines:PersistenceEnsemble",
         "perfect": "vpp_sim.forecasting.baselines:Perfect",
+        "linear": "vpp_sim.forecasting.linear:LinearForecaster",
+        "gbm": "vpp_sim.forecasting.gbm:GbmForecaster",
         "lstm": "vpp_sim.forecasting.lstm:LstmForecaster",
         "transformer": "vpp_sim.forecasting.transformer:TransformerForecaster",
     },
