@@ -91,6 +91,7 @@ def test_a_series_that_is_zero_stays_zero(table) -> None:
 def test_windows_of_many_issues_are_those_of_each(table) -> None:
     at, series = np.array([300, 411]), np.array([[0, 2], [1, 2]])
     groups = np.array([[[0.5, 0.5]], [[0.5, 0.5]]])
+    table = replace(table, issued=replace(table.issued, values=table.issued.values + 0.7))
     made = rows(windows_at(table, at, TASK, series, groups), TASK)
     for issue in range(2):
         single = rows(windows_of(inputs_at(table.series(series[issue]), int(at[issue]), TASK)), TASK)
@@ -128,6 +129,15 @@ def test_large_tables_are_drawn_from() -> None:
     assert drawn.actual.size <= 1.2 * 10_000
     hours = drawn.hour[:, TASK.context_steps]
     assert len(np.unique(hours)) == len(hours)
+
+
+def test_no_covariates_make_no_features(table) -> None:
+    known = inputs_at(table, 400, TASK)
+    task = Task("load", horizon_steps=30, covariates=())
+    bare = rows(windows_of(replace(known, covariates=np.empty((198, 0)))), task)
+    full = rows(windows_of(known), TASK)
+    assert len(feature_names(task)) == bare.features.shape[-1] == full.features.shape[-1] - 5
+    np.testing.assert_array_equal(bare.features, full.features[..., :-5])
 
 
 def test_a_single_series_has_no_groups() -> None:
