@@ -132,6 +132,7 @@ def train_forecaster(
     out_dir: Path,
     source: str = "fontana",
     weather: str = "error_model",
+    weather_file: Path | None = None,
     progress: Progress | None = None,
 ) -> ModelCard:
     """Train a forecaster, measure it, and write weights and card to `out_dir`.
@@ -152,6 +153,8 @@ def train_forecaster(
         Home source; its recommended homes are used.
     weather : str, default "error_model"
         Weather forecasts that are known at each issue.
+    weather_file : path, optional
+        Where they stand, for ``"file"``.
     progress : callable, optional
         Called after each round with its number, the number of rounds, and the validation loss.
 
@@ -168,7 +171,7 @@ def train_forecaster(
     model = _untrained(kind, Task(target))
     found = HOME_SOURCES.load(source)()
     homes = found.load().select(found.default_homes)
-    table, index = forecast_table(homes, target, weather=weather), homes.index
+    table, index = forecast_table(homes, target, weather=weather, weather_file=weather_file), homes.index
     path = model_path(out_dir, target, kind)
     began, began_cpu = time.perf_counter(), time.process_time()
     report = model.fit(
@@ -184,7 +187,9 @@ def train_forecaster(
         kind=kind,
         target=target,
         command=f"vpp-sim train forecaster --kind {kind} --target {target} --seed {seed}"
-        + ("" if weather == "error_model" else f" --weather {weather}"),
+        + ("" if source == "fontana" else f" --source {source}")
+        + ("" if weather == "error_model" else f" --weather {weather}")
+        + ("" if weather_file is None else f" --weather-file {weather_file.name}"),
         seed=seed,
         source=source,
         data_digest=homes.digest,

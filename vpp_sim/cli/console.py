@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
-__all__ = ["KPI_COLUMNS", "print_table", "progress_bar"]
+__all__ = ["KPI_COLUMNS", "print_table", "progress_bar", "told_progress"]
 
 KPI_COLUMNS = ("KPI", "VPP", "counterfactual", "difference", "unit")
 """Heads of a table of KPIs."""
@@ -53,6 +56,25 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
             progress.update(task, completed=done, total=total, description=what or title)
 
         yield advance
+
+
+@contextmanager
+def told_progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a progress bar on a terminal, and elsewhere a line for every tenth of the work; both on standard error."""
+    with progress_bar(title, quiet=quiet) as advance:
+        yield advance if quiet or sys.stderr.isatty() else _line_a_tenth(title)
+
+
+def _line_a_tenth(title: str) -> Callable[[int, int, str], None]:
+    tenths = 0
+
+    def advance(done: int, total: int, what: str) -> None:
+        nonlocal tenths
+        if done * 10 // max(total, 1) > tenths:
+            tenths = done * 10 // total
+            typer.echo(f"{title}: {10 * tenths} %, {what}", err=True)
+
+    return advance
 
 
 def _console() -> Console:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from vpp_sim.cli.console import progress_bar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from vpp_sim.cli.console import told_progress
+from vpp_sim.registry import HOME_SOURCES, WEATHER_FORECASTS
 
 __all__ = ["train_app"]
 
@@ -25,21 +21,37 @@ MODELS = Path("results/models")
 
 @train_app.command("forecaster")
 def forecaster(
-    kind: Annotated[str, typer.Option("--kind", help="lstm or transformer.")],
+    kind: Annotated[str, typer.Option("--kind", help="lstm, transformer, linear or gbm (an extra).")],
     target: Annotated[str, typer.Option("--target", help="load or pv.")],
     seed: Seed = 0,
     out: Out = MODELS,
+    weather: Annotated[
+        str, typer.Option("--weather", help=f"Weather forecasts to learn with: {', '.join(WEATHER_FORECASTS.names)}.")
+    ] = "error_model",
+    weather_file: Annotated[
+        Path | None, typer.Option("--weather-file", metavar="FILE", help="Archived forecasts, for --weather file.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help=f"Homes to learn from: {', '.join(HOME_SOURCES.names)}.")
+    ] = "fontana",
 ) -> None:
-    """Train a forecaster, measure it against baselines, and write weights and card."""
+    """Train a forecaster, measure it against baselines, and write weights and card.
+
+    A training that was cut off leaves checkpoints in the folder; the same command goes on from them, and ends in the
+    same weights.
+    """
     from vpp_sim.training import train_forecaster
 
     _require_trainable(kind)
-    with _progress(f"{kind} of {target}") as advance:
+    with told_progress(f"{kind} of {target}") as advance:
         train_forecaster(
             kind,
             target,
             seed=seed,
             out_dir=out,
+            source=source,
+            weather=weather,
+            weather_file=weather_file,
             progress=lambda done, total, loss: advance(done, total, f"validation loss {loss:.4f}"),
         )
     typer.echo(out / f"{target}_{kind}.json")
@@ -54,7 +66,7 @@ def ess(
     """Train a storage policy, measure it against rules and perfect foresight, and write weights and card."""
     from vpp_sim.training import train_ess
 
-    with _progress(f"{kind} policy") as advance:
+    with told_progress(f"{kind} policy") as advance:
         train_ess(
             kind,
             seed=seed,
@@ -68,25 +80,6 @@ def _require_trainable(kind: str) -> None:
     from vpp_sim.errors import UnknownNameError
     from vpp_sim.registry import FORECASTERS
 
-    if kind not in FORECASTERS.names or not hasattr(FORECASTERS.load(kind), "build"):
-        trainable = [name for name in FORECASTERS.names if hasattr(FORECASTERS.load(name), "build")]
+    trainable = [name for name in FORECASTERS.names if getattr(FORECASTERS.load(name), "trained", False)]
+    if kind not in trainable:
         raise UnknownNameError("forecaster to train", kind, trainable)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on a terminal, and elsewhere a line for every tenth of the work."""
-    with progress_bar(title) as advance:
-        yield advance if sys.stderr.isatty() else _line_a_tenth(title)
-
-
-def _line_a_tenth(title: str) -> Callable[[int, int, str], None]:
-    tenths = 0
-
-    def advance(done: int, total: int, what: str) -> None:
-        nonlocal tenths
-        if done * 10 // max(total, 1) > tenths:
-            tenths = done * 10 // total
-            typer.echo(f"{title}: {10 * tenths} %, {what}", err=True)
-
-    return advance

@@ -2,11 +2,11 @@
 
 import pytest
 
-from vpp_sim.cli.train import _progress
+from vpp_sim.cli.console import told_progress
 
 
 def test_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
-    with _progress("lstm of load") as advance:
+    with told_progress("lstm of load") as advance:
         for done in range(1, 41):
             advance(done, 40, f"epoch {done}")
     out, err = capsys.readouterr()
@@ -15,7 +15,7 @@ def test_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_fewer_steps_than_tenths(capsys: pytest.CaptureFixture[str]) -> None:
-    with _progress("ppo policy") as advance:
+    with told_progress("ppo policy") as advance:
         for done in range(4):
             advance(done, 3, "")
     assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
