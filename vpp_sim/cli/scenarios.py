@@ -56,8 +56,10 @@ def validate(scenario: ScenarioFile, set_: SetOptions = None, with_: NamedOverri
     """Check a scenario, also against the data that it names, without running it."""
     from vpp_sim.data.coverage import require_coverage
     from vpp_sim.scenario import read_scenario
+    from vpp_sim.scenario.paths import require_paths
 
     loaded = read_scenario(scenario, parse_overrides(set_), with_ or ())
+    require_paths(loaded)
     require_coverage(loaded)
     typer.echo(f"{scenario}: {_summary(loaded.scenario)}")
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from vpp_sim.errors import ScenarioError
 from vpp_sim.scenario.merge import OVERRIDES, merged_tree
+from vpp_sim.scenario.paths import with_absolute_paths
 from vpp_sim.scenario.problems import MISSING, problem_at, problems_of, relations_of
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.written import plain
@@ -80,6 +81,7 @@ def read_scenario(
     tree = merged_tree(path, overrides or {}, named, problems)
     if tree is None:
         raise ScenarioError(_sorted(problems))
+    tree = with_absolute_paths(tree)
     try:
         scenario = Scenario.model_validate_json(json.dumps(plain(tree)), strict=True)
     except ValidationError as error:

@@ -96,7 +96,9 @@ class Scenario(Spec):
         naive = ForecasterSpec(kind=self.counterfactual.forecaster)
         return self.model_copy(
             update={
-                "forecasting": self.forecasting.model_copy(update={"demand": naive, "solar": naive}),
+                "forecasting": self.forecasting.model_copy(
+                    update={"demand": naive, "solar": naive, "calibration": "none"}
+                ),
                 "ess": StorageSpec(kind=self.counterfactual.battery, acts="after_meter"),
                 "demand_response": self.demand_response.model_copy(
                     update={"kind": self.counterfactual.demand_response}

@@ -165,6 +165,29 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
             "toy.yaml:2: chain.every = 20min; expected a multiple of clock.step (15min)",
         ),
         (
+            "seed: 3", "forecasting: {calibration: conformal, every: 15min}",
+            "toy.yaml:2: forecasting.every = 15min; expected whole hours, since forecasts are calibrated",
+        ),
+        (
+            "seed: 3", "forecasting: {calibration: conformel}",
+            "toy.yaml:2: forecasting.calibration = conformel; expected one of none, conformal; did you mean "
+            "'conformal'?",
+        ),
+        (
+            "seed: 3", "forecasting: {weather: {kind: file}}",
+            "toy.yaml:2: forecasting.weather.kind = file; expected a path beside it, of the file to read",
+        ),
+        (
+            "seed: 3", "forecasting: {weather: {kind: perfekt}}",
+            "toy.yaml:2: forecasting.weather.kind = perfekt; expected a weather forecast: error_model, file, perfect; "
+            "did you mean 'perfect'?",
+        ),
+        (
+            "seed: 3", "forecasting: {weather: {delay: 6}}",
+            "toy.yaml:2: forecasting.weather.delay = 6; expected a duration with its unit, such as 12s, 15min, 24h or "
+            "7d",
+        ),
+        (
             "seed: 3", "chain: {block_time: 2h}",
             "toy.yaml:2: chain.block_time = 2h; expected a block time of at most 1h",
         ),
