@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ import simpy
 from vpp_sim.agents.audit_money import Terms
 from vpp_sim.agents.auditor import Auditor
 from vpp_sim.agents.bidder import BiddingDesk, gate_steps
-from vpp_sim.agents.forecaster import ForecastDesk
+from vpp_sim.agents.forecast_book import ForecastRecord
+from vpp_sim.agents.forecaster import ForecastDesk, ForecastSource
 from vpp_sim.agents.grid import GridOperator
 from vpp_sim.agents.inputs import Inputs, Models, load_inputs, open_models
 from vpp_sim.agents.ledger import Ledger
@@ -33,6 +34,7 @@ from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.data.coverage import require_coverage
+from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Agent, Loop
 from vpp_sim.kernel.randomness import Streams
@@ -52,9 +54,10 @@ from vpp_sim.runs.manifest import Manifest, environment
 from vpp_sim.runs.summary import write_summary
 from vpp_sim.runs.tables import TABLES, table_schema
 from vpp_sim.scenario.loader import dump_scenario, read_scenario
+from vpp_sim.scenario.paths import require_paths
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.sections.grid import ChainSpec
-from vpp_sim.units import SECONDS_PER_HOUR, to_micro_eur
+from vpp_sim.units import SECONDS_PER_HOUR, format_duration, to_micro_eur
 
 __all__ = ["Outcome", "run", "run_scenario", "simulate"]
 
@@ -77,11 +80,14 @@ class Outcome:
         Wall time of each phase, and of the whole [s].
     model_cards : dict of str to dict
         Cards of the trained models used, by role.
+    forecasts : list of ForecastRecord
+        How the day-ahead forecasts of load and sun did, of the homes and of the fleet.
     """
 
     counts: dict[str, int]
     wall_s: dict[str, float]
     model_cards: dict[str, dict[str, Any]]
+    forecasts: list[ForecastRecord]
 
 
 def simulate(
@@ -156,6 +162,7 @@ def simulate(
         wall_s={phase.name: seconds for phase, seconds in loop.phase_s.items()}
         | {"retail price solver": desks[2].solve_s, "whole": time.perf_counter() - begun},
         model_cards=models.cards,
+        forecasts=desks[0].records(),
     )
 
 
@@ -188,15 +195,17 @@ class _Stage:
     def desks(self) -> tuple[ForecastDesk, BiddingDesk, PricingDesk]:
         """Return the VPP's desks; the first day's forecast, position and prices are made on the way, in that order."""
         scenario, inputs, world, clock = self.scenario, self.inputs, self.world, self.inputs.clock
-        planner = Planner(clock, inputs.fleet, self.models.storage)
+        planner, spec = Planner(clock, inputs.fleet, self.models.storage), scenario.forecasting
         forecast_desk = ForecastDesk(
             world,
             clock,
             inputs.fleet,
-            demand=self.models.demand,
-            solar=self.models.solar,
-            every_s=scenario.forecasting.every,
-            gate_steps=frozenset(self._gates),
+            demand=self._source("demand", spec.demand.kind, self.models.demand),
+            solar=self._source("solar", spec.solar.kind, self.models.solar),
+            weather_forecast=inputs.weather_forecast,
+            every_s=spec.every,
+            gates=self._gates,
+            calibrated=spec.calibration == "conformal",
         )
         pricing_desk = PricingDesk(
             world,
@@ -219,6 +228,9 @@ class _Stage:
         )
         pricing_desk.publish_first_day()
         return forecast_desk, bidding_desk, pricing_desk
+
+    def _source(self, role: str, kind: str, model: Forecaster) -> ForecastSource:
+        return ForecastSource(kind, model, self.models.reference_errors(role, self.inputs.fleet.names))
 
     def _retail_pricer(self, horizon_steps: int) -> RetailPricer:
         spec = self.scenario.pricing.retail
@@ -377,6 +389,7 @@ def run_scenario(
         If the file is wrong or its data does not cover it; nothing is written then.
     """
     loaded = read_scenario(path, overrides, named)
+    require_paths(loaded)
     require_coverage(loaded)
     return run(loaded.scenario, started=started, results_dir=results_dir, on_progress=on_progress)
 
@@ -390,6 +403,7 @@ def _manifest(scenario: Scenario, inputs: Inputs, models: Models, started: datet
         data_digests=inputs.digests,
         counts=inputs.repaired,
         information=_information(scenario)
+        | _foresight(scenario, inputs, models)
         | _samples(models, inputs.clock)
         | {f"{home}, which its source does not recommend": why for home, why in inputs.fleet.flags.items()},
         facts={
@@ -413,6 +427,7 @@ def _finished(manifest: Manifest, outcome: Outcome, without: Outcome, wall_s: fl
         },
         wall_s={**outcome.wall_s, "counterfactual": without.wall_s["whole"], "both and summary": wall_s},
         model_cards=outcome.model_cards,
+        forecasts=[asdict(record) for record in outcome.forecasts],
     )
 
 
@@ -428,13 +443,29 @@ def _information(scenario: Scenario) -> dict[str, str]:
         "storage": f"{scenario.ess.kind} {acts[scenario.ess.acts]}; beyond this step it sees "
         + ("the truth of the coming day (no real controller can)" if truth else "median forecasts")
         + " and published prices; hours without a published price repeat the day before",
-        "forecasts": f"{scenario.forecasting.demand.kind} for load and {scenario.forecasting.solar.kind} for sun, from "
-        "meter and weather readings before their issue; no weather forecast is used",
         "day-ahead bids": f"due at {gate} local time on the day before, before prices are known, from the forecast "
         "issued then",
         "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known",
         "demand response": "homes know the prices of the whole day and their own load as it comes",
         "local market": "homes bid their metered net energy of this step",
+    }
+
+
+def _foresight(scenario: Scenario, inputs: Inputs, models: Models) -> dict[str, str]:
+    """Say what the forecasters knew, and which of them are bounds and no forecasts."""
+    spec = scenario.forecasting
+    told = {"load": (spec.demand.kind, models.demand), "sun": (spec.solar.kind, models.solar)}
+    bounds = [f"{kind} for {series}" for series, (kind, model) in told.items() if model.needs_truth]
+    warning = f"; {' and '.join(bounds)} IS TOLD what will happen: a bound, and no real forecast" if bounds else ""
+    return {
+        "forecasts": f"{spec.demand.kind} for load and {spec.solar.kind} for sun, issued every "
+        f"{format_duration(spec.every)} and when bids are due, from meter and weather readings before their issue, the "
+        f"calendar, and the weather forecast known then{warning}",
+        "weather forecast": f"{inputs.weather_forecast.note}"
+        + ("" if spec.weather.kind == "perfect" else f"; known {format_duration(spec.weather.delay)} after its run"),
+        "calibration of forecasts": "conformal: quantiles are widened or narrowed by what was metered before each issue"
+        if spec.calibration == "conformal"
+        else "none: quantiles are those that the models give",
     }
 
 
@@ -444,6 +475,8 @@ def _samples(models: Models, clock: Clock) -> dict[str, str]:
     found = {}
     for role, card in models.cards.items():
         fitted, chosen = card["splits"]["train"], card["splits"]["validation"]
+        if card.get("fitting", {}).get("refit"):  # once its rounds were chosen, learned again with the days that chose
+            fitted = [fitted[0], chosen[1]]
         overlaps = first <= max(fitted[1], chosen[1]) and last >= min(fitted[0], chosen[0])
         found[f"{role} model"] = (
             f"{card['kind']}, fitted on {fitted[0]} to {fitted[1]}, chosen on {chosen[0]} to {chosen[1]}; "

@@ -18,8 +18,9 @@ CARDS = sorted(
 
 def test_there_is_a_card_for_every_shipped_model() -> None:
     weights = {path.stem for path in (ROOT / "vpp_sim" / "pretrained").glob("*.safetensors")}
-    assert weights <= {path.stem for path in CARDS}
-    assert len(weights) == 6
+    assert weights == {path.stem for path in CARDS}
+    assert weights >= {f"{target}_{kind}" for target in ("load", "pv") for kind in ("lstm", "transformer")}
+    assert weights >= {"ess_dqn", "ess_ppo"}
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.stem)
@@ -50,4 +51,7 @@ def test_a_run_says_whether_its_models_know_its_days(start: str, verdict: str) -
     found = _samples(models, load_inputs(scenario).clock)
     assert set(found) == {"demand model", "storage model"}
     assert all(verdict in text for text in found.values())
-    assert found["demand model"].startswith("lstm, fitted on 2016-08-01 to 2017-04-30, chosen on 2017-05-01 to")
+    assert found["storage model"].startswith("ppo, fitted on 2016-08-01 to 2017-04-30, chosen on 2017-05-01 to")
+    # Learned again with the days that chose its rounds, as its card says.
+    assert models.cards["demand"]["fitting"]["refit"]
+    assert found["demand model"].startswith("lstm, fitted on 2016-08-01 to 2017-06-15, chosen on 2017-05-01 to")

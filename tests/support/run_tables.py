@@ -234,6 +234,8 @@ def _tables(world: World, seed: int, *, vpp: bool) -> RunTables:
         p50_kw=p50[known],
         p90_kw=p50[known] + 0.13 * homes,
         actual_net_kw=actual[known],
+        **_fan("load", world.load.sum(axis=1)[known], homes),
+        **_fan("sun", world.pv.sum(axis=1)[known], homes),
     )
     return RunTables(
         timeseries,
@@ -245,6 +247,11 @@ def _tables(world: World, seed: int, *, vpp: bool) -> RunTables:
         world.step_h,
         6.4 * homes,
     )
+
+
+def _fan(series: str, middle: np.ndarray, homes: int) -> dict[str, np.ndarray]:
+    levels = (5, 10, 25, 50, 75, 90, 95)
+    return {f"{series}_p{level:02d}_kw": middle + (level - 45) / 100 * 0.3 * homes for level in levels}
 
 
 def _cost_eur(ledger: pd.DataFrame, world: World) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vpp_sim.arrays import FloatArray
+from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.data.homes import HomesData
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.devices.solar import pv_ac_power_kw
@@ -17,12 +17,13 @@ from vpp_sim.registry import HOME_SOURCES
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
 
-__all__ = ["HISTORY_H", "Fleet", "build_fleet"]
+__all__ = ["HISTORY_H", "LOOK_AHEAD_H", "Fleet", "build_fleet"]
 
 HISTORY_H = 168 + 25
 """Hours of history before the start: a forecaster's week of context, and the longest day for the earliest gate."""
 
-_LOOK_AHEAD_DAYS = 2
+LOOK_AHEAD_H = 48
+"""Hours of data after the end, where there are any: the longest forecast, and the age of the latest weather run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,28 @@ class Fleet:
 
         Beyond the end of the data the same hours of the day before are repeated.
         """
-        rows = np.arange(self.row(step), self.row(step) + n_steps)
-        beyond = np.maximum(rows - (len(self.load_kw) - 1), 0)
-        rows = rows - -(-beyond // steps_per_day) * steps_per_day
+        rows = self._rows_ahead(step, n_steps, steps_per_day)
         net: FloatArray = (self.load_kw[rows] - self.pv_kw[rows]).T
         return net
+
+    def hourly_after(self, series: FloatArray, step: int, hours: int, steps_per_hour: int) -> FloatArray:
+        """Return hourly means of `series` over the hours from `step` on, shape (hours, ...); a bound's knowledge only.
+
+        Beyond the end of the data the same hours of the day before are repeated.
+        """
+        rows = self._rows_ahead(step, hours * steps_per_hour, 24 * steps_per_hour)
+        means: FloatArray = series[rows].reshape(hours, steps_per_hour, *series.shape[1:]).mean(axis=1)
+        return means
+
+    def steps_beyond(self, step: int, n_steps: int) -> int:
+        """Return how many of `n_steps` steps from `step` on lie beyond the end of the data."""
+        return min(max(self.row(step) + n_steps - len(self.load_kw), 0), n_steps)
+
+    def _rows_ahead(self, step: int, n_steps: int, steps_per_day: int) -> IntArray:
+        rows = np.arange(self.row(step), self.row(step) + n_steps)
+        beyond = np.maximum(rows - (len(self.load_kw) - 1), 0)
+        ahead: IntArray = rows - -(-beyond // steps_per_day) * steps_per_day
+        return ahead
 
 
 def build_fleet(scenario: Scenario, clock: Clock) -> Fleet:
@@ -140,7 +158,7 @@ def _group_data(group: ProsumerGroupSpec, clock: Clock) -> tuple[HomesData, Pros
     start = pd.Timestamp(clock.start)
     lead = HISTORY_H * clock.steps_per_hour
     covered = len(data.index) - data.position(start)
-    n_steps = min(clock.n_steps + _LOOK_AHEAD_DAYS * 24 * clock.steps_per_hour, max(covered, clock.n_steps))
+    n_steps = min(clock.n_steps + LOOK_AHEAD_H * clock.steps_per_hour, max(covered, clock.n_steps))
     return data.window(start - pd.Timedelta(seconds=lead * clock.step_s), lead + n_steps), group
 
 

@@ -11,10 +11,12 @@ from vpp_sim.agents.fleet import Fleet
 from vpp_sim.arrays import FloatArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
-from vpp_sim.kernel.messages import Settlement
+from vpp_sim.kernel.messages import Forecast, Settlement
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.pricing.quantiles import quantile_at
+from vpp_sim.runs.tables import FORECAST_LEVELS
 from vpp_sim.units import MICRO_EUR_PER_EUR
 
 __all__ = ["Scribe"]
@@ -53,7 +55,11 @@ class Scribe:
         self._world, self._clock, self._fleet, self._recorder = world, clock, fleet, recorder
         self._accounts, self._price = np.array(accounts), day_ahead_eur_per_kwh
         self._homes = np.array(fleet.names)
-        self._issue_of_day = {day: step for step, day in gates.items()}
+        self._gates, self._issue_of_day = gates, {day: step for step, day in gates.items()}
+        self._foreseen: dict[int, dict[str, FloatArray]] = {}
+        for step, day in gates.items():
+            if step < 0:
+                self._foreseen[day] = self._fleet_quantiles(world.forecast.read(), day)
 
     def actions(self) -> Mapping[Phase, Action]:
         """Act in RECORD."""
@@ -61,6 +67,9 @@ class Scribe:
 
     def _write_down(self, step: int) -> None:
         time = self._clock.stamps(step, 1)[0]
+        if step in self._gates:
+            day = self._gates[step]
+            self._foreseen[day] = self._fleet_quantiles(self._world.forecast.read(), day)
         self._fleet_row(step, time)
         self._home_rows(step, time)
         self._trade_rows(step, time)
@@ -170,16 +179,31 @@ class Scribe:
 
     def _forecast_row(self, step: int, time: Any) -> None:
         low_kw, middle_kw, high_kw = self._world.day_ahead.read().forecast_kw[:, step]
-        metered = self._world.metered.read()
+        metered, day = self._world.metered.read(), self._clock.day_of(step)
+        steps, foreseen = self._clock.day_steps(day), self._foreseen[day]
         self._recorder.record(
             "forecasts",
             {
-                "issue_step": [self._issue_of_day[self._clock.day_of(step)]],
+                "issue_step": [self._issue_of_day[day]],
                 "step": [step],
                 "time": [time],
                 "p10_kw": [low_kw],
                 "p50_kw": [middle_kw],
                 "p90_kw": [high_kw],
                 "actual_net_kw": [float((metered.base_load_kw - metered.pv_kw).sum())],
+                **{name: [values[step - steps.start]] for name, values in foreseen.items()},
             },
         )
+        if step + 1 == steps.stop:
+            del self._foreseen[day]
+
+    def _fleet_quantiles(self, forecast: Forecast, day: int) -> dict[str, FloatArray]:
+        """Return the columns of the fleet's load and sun of a day as foreseen when its bids were due."""
+        steps, levels = self._clock.day_steps(day), np.array(forecast.levels)
+        leads = forecast.leads(steps.start, len(steps))
+        both = {"load": forecast.fleet_demand_kw[leads], "sun": forecast.fleet_solar_kw[leads]}
+        return {
+            f"{series}_p{100 * level:02.0f}_kw": quantile_at(quantiles_kw, levels, level)
+            for series, quantiles_kw in both.items()
+            for level in FORECAST_LEVELS
+        }

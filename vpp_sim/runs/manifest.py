@@ -65,6 +65,8 @@ class Manifest:
     facts : mapping of str to float
         Numbers that KPIs and figures need beside the tables: ``step_h`` [h] and ``battery_capacity_kwh`` [kWh] of all
         homes together.
+    forecasts : list of mapping
+        How the run's day-ahead forecasts did: rows of :class:`vpp_sim.agents.forecast_book.ForecastRecord`.
     timezone : str
         IANA name of the time zone of the tables' ``time``.
     """
@@ -86,6 +88,7 @@ class Manifest:
     wall_s: Mapping[str, float] = field(default_factory=dict)
     information: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
+    forecasts: list[Mapping[str, Any]] = field(default_factory=list)
     timezone: str = "UTC"
 
 

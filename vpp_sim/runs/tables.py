@@ -16,7 +16,7 @@ from vpp_sim.errors import UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ACCOUNTS", "ITEMS", "TABLES", "table_schema", "unit_of"]
+__all__ = ["ACCOUNTS", "FORECAST_LEVELS", "ITEMS", "TABLES", "table_schema", "unit_of"]
 
 Schema: TypeAlias = Any
 """A ``pyarrow.Schema``; pyarrow ships no types."""
@@ -26,6 +26,9 @@ ITEMS = ("retail_energy", "levies", "feed_in", "local_trade", "day_ahead", "imba
 
 ACCOUNTS = ("vpp", "wholesale", "grid_operator")
 """Accounts of the ledger beside those of the homes."""
+
+FORECAST_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+"""Quantile levels at which the fleet's day-ahead forecasts of load and sun are recorded."""
 
 _F, _I32, _I64, _STR = pa.float64(), pa.int32(), pa.int64(), pa.string()
 _TIME = pa.timestamp("ms", tz="UTC")
@@ -43,6 +46,14 @@ _FLEET = (
     ("discharge_kw", _F, "kW", "Battery discharging, at its grid side."),
     ("soc_kwh", _F, "kWh", "Energy in the battery at the end of the step."),
 )
+
+
+def _quantile_columns(series: str, what: str) -> tuple[tuple[str, Any, str, str], ...]:
+    return tuple(
+        (f"{series}_p{100 * level:02.0f}_kw", _F, "kW", f"{what}, {100 * level:.0f} % quantile.")
+        for level in FORECAST_LEVELS
+    )
+
 
 _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
     "timeseries": (
@@ -98,6 +109,8 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("p50_kw", _F, "kW", "Fleet load less PV, median."),
         ("p90_kw", _F, "kW", "Fleet load less PV, 90 % quantile."),
         ("actual_net_kw", _F, "kW", "What it came to: load before demand response less PV; NaN after the end."),
+        *_quantile_columns("load", "Fleet load before demand response"),
+        *_quantile_columns("sun", "Fleet PV power"),
     ),
     "ledger": (
         _STEP,
