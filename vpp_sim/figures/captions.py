@@ -97,6 +97,20 @@ def _forecast(run: RunData) -> str:
     )
 
 
+def _demand(run: RunData) -> str:
+    foreseen = run.vpp.forecasts
+    if foreseen.empty:
+        return "No step of this run had a day-ahead forecast."
+    load_kw = run.vpp.timeseries.set_index("step")["base_load_kw"].loc[foreseen["step"]].to_numpy()
+    error = (foreseen["load_p50_kw"] - load_kw).abs()
+    inside = ((foreseen["load_p10_kw"] <= load_kw) & (load_kw <= foreseen["load_p90_kw"])).mean()
+    return (
+        f"Over the run, the median of the load is off by {error.mean():.2f} kW on average, "
+        f"{percent(error.sum() / load_kw.sum(), 1)} of the load; {percent(inside)} of outcomes lie in the band made for "
+        "80 %."
+    )
+
+
 def _grid(run: RunData) -> str:
     outside, loading = m.violations(run.vpp, run.bills), m.highest("transformer_loading")(run.vpp, run.bills)
     return (
@@ -125,6 +139,7 @@ CAPTIONS: Mapping[str, Callable[[RunData], str]] = MappingProxyType(
         "flexibility": _flexibility,
         "trades": _trades,
         "forecast": _forecast,
+        "demand": _demand,
         "grid": _grid,
         "settlement": _settlement,
     }

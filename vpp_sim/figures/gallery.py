@@ -12,7 +12,7 @@ from vpp_sim.figures.energy import flexibility, overview, storage
 from vpp_sim.figures.grid import grid
 from vpp_sim.figures.money import bills, money
 from vpp_sim.figures.settlement import settlement
-from vpp_sim.figures.trading import forecast, prices, trades
+from vpp_sim.figures.trading import demand, forecast, prices, trades
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +34,7 @@ FIGURES: Mapping[str, Callable[[RunData], Figure]] = MappingProxyType(
         "flexibility": flexibility,
         "trades": trades,
         "forecast": forecast,
+        "demand": demand,
         "grid": grid,
         "settlement": settlement,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["count_groups", "counterfactual_text", "wall_rows"]
+__all__ = ["card_rows", "count_groups", "counterfactual_text", "wall_rows"]
 
 _COUNTERFACTUAL = "counterfactual: "
 _SOLVER, _WHOLE, _THEIRS, _BOTH = "retail price solver", "whole", "counterfactual", "both and summary"
@@ -32,6 +32,28 @@ def count_groups(counts: Mapping[str, int]) -> dict[str, list[tuple[str, str]]]:
         group = "counterfactual" if what.startswith(_COUNTERFACTUAL) else "data repairs" if ": " in what else "run"
         groups[group].append((what.removeprefix(_COUNTERFACTUAL).replace("_", " "), f"{number:,}"))
     return {heading: rows for heading, rows in groups.items() if rows}
+
+
+def card_rows(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a report shows of a model card: all but its measures and how it was learned, which stand on the card.
+
+    Parameters
+    ----------
+    card : mapping
+        As in a manifest.
+
+    Examples
+    --------
+    >>> card_rows({"kind": "lstm", "splits": {"train": ["2016-08-01", "2017-04-30"]}, "metrics": {"test": {}}})
+    [('kind', 'lstm'), ('train', '2016-08-01 to 2017-04-30')]
+    """
+    rows = []
+    for key, value in sorted(card.items()):
+        if key == "splits":
+            rows += [(name, " to ".join(days)) for name, days in value.items()]
+        elif not isinstance(value, dict | list | tuple):
+            rows.append((key.replace("_", " "), str(value)))
+    return rows
 
 
 def wall_rows(wall_s: Mapping[str, float]) -> list[tuple[str, str]]:

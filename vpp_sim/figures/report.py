@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from ruamel.yaml import YAML
 
+from vpp_sim.figures.accuracy import ACCURACY_HEAD, accuracy_rows
 from vpp_sim.figures.captions import CAPTIONS
 from vpp_sim.figures.gallery import FIGURES, left_out, plot
 from vpp_sim.figures.headline import headline
-from vpp_sim.figures.provenance import count_groups, counterfactual_text, wall_rows
+from vpp_sim.figures.provenance import card_rows, count_groups, counterfactual_text, wall_rows
 from vpp_sim.figures.series import end_of
 from vpp_sim.runs.kpis import KPIS, kpi_rows
 from vpp_sim.runs.tables import TABLES
@@ -89,6 +90,9 @@ def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
         "kpi_groups": _kpi_groups(folder.kpis()),
         "figures": [_figure(folder, run, name) for name in FIGURES if name not in missing],
         "figures_left_out": list(missing.values()),
+        "accuracy_head": ACCURACY_HEAD,
+        "accuracy_rows": accuracy_rows(manifest.forecasts),
+        "model_cards": {role: card_rows(card) for role, card in manifest.model_cards.items()},
         "bill_head": [(_BILL_LABELS[field.name], field.metadata[b"unit"].decode()) for field in TABLES["bills"]],
         "bill_rows": _bill_rows(run.bills),
         "bills_left_out": max(len(run.bills) - _BILL_ROWS, 0),

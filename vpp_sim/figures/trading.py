@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from vpp_sim.figures import style
+from vpp_sim.figures.forecasts import fan_chart
 from vpp_sim.figures.series import condensed, fill, home_labels, line, period_word
+from vpp_sim.runs.tables import FORECAST_LEVELS
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from vpp_sim.arrays import FloatArray
     from vpp_sim.runs.frames import RunData
 
-__all__ = ["forecast", "prices", "trades"]
+__all__ = ["demand", "forecast", "prices", "trades"]
 
 _C = style.COLOURS
 _LABELLED_HOMES = 30
+_FAN_DAYS = 14
+_NO_FORECAST = "No step had a day-ahead forecast."
 
 
 @style.styled
@@ -67,12 +71,34 @@ def forecast(run: RunData) -> Figure:
         fill(axis, time, low, high, color=_C["sky"], alpha=0.45, label="10 to 90 %")
         line(axis, time, frame["forecast_net_p50_kw"], color=_C["blue"], label="median")
     else:
-        style.note(axis, "No step had a day-ahead forecast.")
+        style.note(axis, _NO_FORECAST)
     line(axis, time, actual, color=_C["black"], linewidth=1.0, label="outcome, before demand response")
     axis.axhline(0, color=style.GREY, linewidth=0.6)
     style.legend_above(axis)
     style.local_time(axis, time)
     return figure
+
+
+@style.styled
+def demand(run: RunData) -> Figure:
+    """Draw the quantiles of the fleet's load as forecast when bids were due, and what came; the last days of it."""
+    foreseen = run.vpp.forecasts
+    if foreseen.empty:
+        figure, (axis,) = style.axes(height_in=3.6)
+        axis.set_title("Load of all homes before demand response, day-ahead forecast")
+        style.note(axis, _NO_FORECAST)
+        return figure
+    since = foreseen["time"].iloc[-1].normalize() - pd.Timedelta(days=_FAN_DAYS - 1)
+    shown = foreseen[foreseen["time"] >= since].reset_index(drop=True)
+    load_kw = run.vpp.timeseries.set_index("step")["base_load_kw"]
+    cut = f", last {_FAN_DAYS} days" if len(shown) < len(foreseen) else ""
+    return fan_chart(
+        shown["time"],
+        load_kw.loc[shown["step"]].to_numpy(),
+        shown[[f"load_p{100 * level:02.0f}_kw" for level in FORECAST_LEVELS]].to_numpy(),
+        FORECAST_LEVELS,
+        title=f"Load of all homes before demand response, day-ahead forecast{cut}",
+    )
 
 
 @style.styled

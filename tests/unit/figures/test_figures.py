@@ -91,6 +91,35 @@ def test_what_is_missing_is_said(name: str, text: str, run: RunData) -> None:
     assert text in _texts(FIGURES[name](_bare(run)))
 
 
+def test_a_run_without_day_ahead_forecasts_has_no_fan(run: RunData) -> None:
+    without = replace(run, vpp=replace(run.vpp, forecasts=run.vpp.forecasts.iloc[:0]))
+    assert "No step had a day-ahead forecast." in _texts(FIGURES["demand"](without))
+    assert CAPTIONS["demand"](without) == "No step of this run had a day-ahead forecast."
+
+
+def test_the_fan_of_a_long_run_shows_its_last_fortnight() -> None:
+    run = run_data(homes=2, days=30)
+    figure = FIGURES["demand"](run)
+    assert "day-ahead forecast, last 14 days" in _texts(figure)
+    outcome = next(drawn for drawn in figure.axes[0].lines if drawn.get_label() == "outcome")
+    assert len(outcome.get_ydata()) == 14 * 24 + 1
+    np.testing.assert_array_equal(outcome.get_ydata()[:-1], run.vpp.timeseries["base_load_kw"].iloc[-14 * 24 :])
+
+
+def test_the_caption_of_the_fan_is_computed() -> None:
+    run = run_data(homes=4, days=3)
+    load_kw = run.vpp.timeseries.set_index("step")["base_load_kw"].loc[run.vpp.forecasts["step"]].to_numpy()
+    flat = run.vpp.forecasts.assign(
+        load_p10_kw=0.0, load_p50_kw=load_kw + 0.5, load_p90_kw=np.where(load_kw > 4, 99, 0)
+    )
+    caption = CAPTIONS["demand"](replace(run, vpp=replace(run.vpp, forecasts=flat)))
+    inside, share = (load_kw > 4).mean(), 0.5 / load_kw.mean()
+    assert caption == (
+        f"Over the run, the median of the load is off by 0.50 kW on average, {100 * share:.1f} % of the load; "
+        f"{100 * inside:.0f} % of outcomes lie in the band made for 80 %."
+    )
+
+
 @pytest.mark.parametrize("name", ["overview", "bills", "grid", "trades", "storage", "forecast"])
 def test_long_run_of_many_homes(name: str, long_run: RunData) -> None:
     figure = FIGURES[name](long_run)
