@@ -218,3 +218,34 @@ def test_caption_of_the_settlement_speaks_of_means(run) -> None:
     said = CAPTIONS["settlement"](replace(run, vpp=replace(run.vpp, chain=chain)))
     assert said.startswith("On average, a period is final ")
     assert said.endswith(", and settling it takes 100,000 gas for 5.5 accounts.")
+
+
+RECORD = {
+    "series": "load", "scope": "homes", "forecaster": "persistence_ensemble", "days": 2, "mae_kw": 0.61234,
+    "bias_kw": -0.25, "persistence_mae_kw": 0.75, "ratio_to_persistence": 0.8164, "wql": 0.2, "coverage_80": 0.777,
+    "error_to_reference": None, "reference": "first 21 days", "alarms": 2, "first_alarm_day": 3,
+}  # fmt: skip
+
+
+def test_page_says_how_the_forecasts_did(folder: RunFolder, run, page: str, tmp_path: Path) -> None:
+    assert "How the forecasts did" not in page  # a run that does not say
+    fleet = RECORD | {"scope": "fleet", "mae_kw": 4.0, "persistence_mae_kw": 0.0, "ratio_to_persistence": None}
+    fleet |= {"coverage_80": None, "error_to_reference": 1.234, "alarms": 0, "first_alarm_day": None}
+    told = write_run(tmp_path, run, forecasts=[RECORD, fleet])
+    (told.path / "figures").symlink_to(folder.path / "figures")
+    text = write_report(told).read_text(encoding="utf-8")
+    section = text[text.index("<h2>How the forecasts did</h2>") : text.index("<h2>Bills</h2>")]
+    assert [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(<td>.*?)</tr>", section)] == [
+        ["load, a home", "persistence ensemble", "0.612", "0.750", "0.82", "-0.250", "78 %", "–", "2, first on day 4"],
+        ["load, fleet", "persistence ensemble", "4.00", "0.00", "–", "-0.25", "–", "1.23", "none"],
+    ]
+
+
+def test_page_shows_what_made_a_model_and_not_all_its_measures(folder: RunFolder, run, tmp_path: Path) -> None:
+    card = {"kind": "lstm", "splits": {"test": ["2017-06-16", "2017-07-31"]}, "metrics": {"test": {"mae": 0.123456}},
+            "weights_sha256": "ab12"}  # fmt: skip
+    told = write_run(tmp_path, run, model_cards={"demand": card})
+    (told.path / "figures").symlink_to(folder.path / "figures")
+    text = write_report(told).read_text(encoding="utf-8")
+    assert "<dd>kind: lstm; test: 2017-06-16 to 2017-07-31; weights sha256: ab12</dd>" in text
+    assert "0.123456" not in text
