@@ -73,6 +73,8 @@ class ForecastChannel:
             )
         self._clock, self._fleet, self._model, self._series_kw = clock, fleet, model, series_kw
         self._unit_kw = np.maximum(np.append(unit_kw, fleet_unit_kw), _NO_PV_KWP)
+        hours = HISTORY_H + clock.n_steps // clock.steps_per_hour + LOOK_AHEAD_H
+        self._calendar = Clock(clock.start, SECONDS_PER_HOUR, 0).local_time(-HISTORY_H, hours)
         self._columns = [WEATHER_NAMES.index(name) for name in task.covariates]
         self._weather_forecast = weather_forecast.select(WEATHER_NAMES)
         self._calibrator = (
@@ -101,15 +103,16 @@ class ForecastChannel:
     def _inputs(self, step: int) -> ForecastInputs:
         task, per_hour, fleet = self._model.task, self._clock.steps_per_hour, self._fleet
         past, ahead = task.context_steps, task.horizon_steps
-        calendar = Clock(self._clock.start, SECONDS_PER_HOUR, 0).local_time(step // per_hour - past, past + ahead)
+        now = fleet.row(step) // per_hour
+        hours = slice(now - past, now + ahead)
         observed = fleet.hourly_before(fleet.weather, step, past, per_hour)
         foreseen = self._foreseen(step, ahead)
         return ForecastInputs(
             history=self.metered_kw(step, past) / self._unit_kw[:, None],
             covariates=np.concatenate([observed, foreseen])[:, self._columns],
-            hour=calendar.hour,
-            day_of_week=calendar.day_of_week,
-            day_of_year=calendar.day_of_year,
+            hour=self._calendar.hour[hours],
+            day_of_week=self._calendar.day_of_week[hours],
+            day_of_year=self._calendar.day_of_year[hours],
             truth=self._truth(step) if self._model.needs_truth else None,
         )
 
