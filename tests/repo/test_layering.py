@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("agents",),
     ("simulation",),
     ("training",),
+    ("backtesting",),
     ("pretrained",),
     ("sweeps",),
     ("figures",),
@@ -30,8 +31,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 GROUND = FLOORS[0]
-KNOWS_NO_EVENT_LOOP = ("data", "devices", *LIBRARIES, "runs", "training", "sweeps", "figures")
-KNOWS_NO_YAML = ("data", "kernel", "devices", *LIBRARIES, "runs", "agents", "simulation", "training")
+KNOWS_NO_EVENT_LOOP = ("data", "devices", *LIBRARIES, "runs", "training", "backtesting", "sweeps", "figures")
+KNOWS_NO_YAML = ("data", "kernel", "devices", *LIBRARIES, "runs", "agents", "simulation", "training", "backtesting")
 
 
 def part_of(module: str) -> str:

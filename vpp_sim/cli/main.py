@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vpp_sim import __version__
+from vpp_sim.cli.backtesting import backtest
 from vpp_sim.cli.plotting import plot
 from vpp_sim.cli.runs import runs_app
 from vpp_sim.cli.scenarios import run, schema, validate
@@ -31,6 +32,7 @@ app.command()(run)
 app.command()(validate)
 app.command()(schema)
 app.add_typer(train_app)
+app.command()(backtest)
 app.command()(sweep)
 app.add_typer(runs_app)
 app.command()(plot)

@@ -153,7 +153,7 @@ def local_time(axis: Any, times: pd.Series) -> None:
     day = (
         f" on {first:%-d %B %Y}" if first.date() == last.date() else f", {first:%Y}" if first.year == last.year else ""
     )
-    axis.set_xlabel(f"local time{day} ({zone})")
+    axis.set_xlabel(f"local time{day}" + (f" ({zone})" if zone else ""))
 
 
 def legend_above(axis: Any, columns: int = 6) -> None:
