@@ -462,7 +462,11 @@ def _foresight(scenario: Scenario, inputs: Inputs, models: Models) -> dict[str, 
         f"{format_duration(spec.every)} and when bids are due, from meter and weather readings before their issue, the "
         f"calendar, and the weather forecast known then{warning}",
         "weather forecast": f"{inputs.weather_forecast.note}"
-        + ("" if spec.weather.kind == "perfect" else f"; known {format_duration(spec.weather.delay)} after its run"),
+        + (
+            ""
+            if spec.weather.kind == "perfect"
+            else f"; each run is known {format_duration(spec.weather.delay)} after its start"
+        ),
         "calibration of forecasts": "conformal: quantiles are widened or narrowed by what was metered before each issue"
         if spec.calibration == "conformal"
         else "none: quantiles are those that the models give",

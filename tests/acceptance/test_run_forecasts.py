@@ -87,7 +87,7 @@ def test_the_counterfactual_is_a_plain_retailers() -> None:
 def test_a_run_says_what_its_forecasters_knew(learned: RunFolder) -> None:
     manifest = learned.manifest()
     assert manifest.information["weather forecast"] == (
-        "error_model: errors added to the observed weather, seed 7; known 6h after its run"
+        "error_model: errors added to the observed weather, seed 7; each run is known 6h after its start"
     )
     assert manifest.information["calibration of forecasts"].startswith("conformal: quantiles are widened or narrowed")
     assert "bound" not in manifest.information["forecasts"]

@@ -21,7 +21,7 @@ ACCURACY_HEAD = (
     ("ratio", ""),
     ("bias", "kW"),
     ("in the 80 % band", ""),
-    ("error against reference", ""),
+    ("last week against reference", ""),
     ("drift alarms", ""),
 )
 """Labels and units of the columns of :func:`accuracy_rows`."""
