@@ -151,14 +151,15 @@ def cases_of_homes(
     learned_from = tuple(name for name in names if name not in leave_out)
     if not learned_from:
         raise DataError("every home is left out; expected one or more to learn from")
-    data = found.load()
-    learning, forecast = data.select(learned_from), data.select(tuple(leave_out) or names)
+    forecast = tuple(leave_out) or names
+    everything = found.load()
+    for part in (names, forecast):
+        everything.select(part)  # refuses what is unknown or named twice
+    data = everything.select(tuple(dict.fromkeys((*learned_from, *forecast))))
     hours = request.horizon_s // SECONDS_PER_HOUR + OLDEST_RUN_H
-    tables = [
-        forecast_table(part, request.target, weather=weather, weather_file=weather_file, least_weather_h=hours)
-        for part in (learning, forecast)
-    ]
-    case = Case("homes", forecast.names, learning.names, data.index, *tables)
+    table = forecast_table(data, request.target, weather=weather, weather_file=weather_file, least_weather_h=hours)
+    learned, ahead = (table.series([data.names.index(name) for name in part]) for part in (learned_from, forecast))
+    case = Case("homes", forecast, learned_from, data.index, learned, ahead)
     return Source(
         described={
             "source": source,
@@ -169,7 +170,7 @@ def cases_of_homes(
         },
         digest=data.digest,
         unit=TARGETS[request.target],
-        known_ahead=f"weather as it was forecast at each issue; {tables[0].issued.note}",
+        known_ahead=f"weather as it was forecast at each issue; {table.issued.note}",
         cases=(_summed(case) if request.sums(1) else case,),
     )
 

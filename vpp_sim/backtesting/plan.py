@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from vpp_sim.backtesting.cases import PORTFOLIO
 from vpp_sim.backtesting.request import CONTEXT_DAYS
 from vpp_sim.errors import DataError
 from vpp_sim.forecasting.backtest import Refit, refit_plan
@@ -147,4 +148,5 @@ def _require_days(request: BacktestRequest, dates: Any, why: str, series: tuple[
 
 
 def _named(series: tuple[str, ...]) -> str:
+    series = tuple(name for name in series if name != PORTFOLIO)
     return ", ".join(series[:3]) + (f" and {len(series) - 3} more" if len(series) > 3 else "")
