@@ -2,6 +2,11 @@
 
 An agent holds what it needs to act, claims the slot it writes, and says in which phases it acts. It contains no
 physics, no market rule and no model: those are in the libraries below. :mod:`vpp_sim.simulation` puts agents together.
+
+The forecasting desk is the one with parts of its own: a channel each for load and sun, which shows a model what was
+known at the issue and nothing else, and a book of the forecasts that were bid on. The book stands here and not in
+``runs``, because the forecasts of every home are too many to record; scored as the readings come in, they need no more
+memory than two days of them.
 """
 
 __all__ = [
@@ -9,6 +14,8 @@ __all__ = [
     "auditor",
     "bidder",
     "fleet",
+    "forecast_book",
+    "forecast_channel",
     "forecaster",
     "grid",
     "inputs",
@@ -21,4 +28,5 @@ __all__ = [
     "settler",
     "station",
     "storage",
+    "weather_outlook",
 ]

@@ -7,8 +7,10 @@ no print). It follows that a figure can be tested by what it draws, and is the s
 """
 
 __all__ = [
+    "accuracy",
     "captions",
     "energy",
+    "forecasts",
     "gallery",
     "grid",
     "headline",
