@@ -32,6 +32,12 @@ def _in_a_folder_with_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     pd.concat(parts).to_csv("toy.csv", index=False)
 
 
+@pytest.fixture
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figures, which takes most of a small back-test's time."""
+    monkeypatch.setattr("vpp_sim.cli.backtesting._draw", lambda result, folder: None)
+
+
 def said_of(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
     assert main(["backtest", *arguments]) == status
     out, err = capsys.readouterr()
@@ -72,6 +78,7 @@ def test_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert own["mase_ratio_to_seasonal_naive"] == 1.0
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_the_same_command_goes_on_and_another_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +113,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     )
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_homes_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("--kinds", "persistence_ensemble", "--target", "load", "--homes", "1,2,3", "--leave-out", "3,4")
     out = said_of(capsys, *asked, "--calibration", "conformal", "--out", "out")
@@ -167,6 +175,7 @@ def test_a_folder_of_something_else_is_left_alone(capsys: pytest.CaptureFixture[
     assert err == "error: . holds something else than a back-test; choose an empty folder or a new one\n"
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_series_of_other_spans_have_no_portfolio(capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv("toy.csv")
     table.iloc[:-24].to_csv("toy.csv", index=False)
@@ -175,3 +184,21 @@ def test_series_of_other_spans_have_no_portfolio(capsys: pytest.CaptureFixture[s
     assert "a portfolio is a sum of series of one span and with the same covariates, but these differ (a: " in err
     said_of(capsys, *asked)
     assert [plan["last_origin"] for plan in metrics("out")["plan"]] == ["2017-03-21T00:00:00", "2017-03-20T00:00:00"]
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_times_with_an_offset_keep_it(capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv("toy.csv")
+    table.assign(time=table["time"] + "-08:00").to_csv("toy.csv", index=False)
+    said_of(capsys, *FILE, "--kinds", "persistence", "--target", "load", "--issue-hour", "9", "--out", "out")
+    origin = pd.read_parquet("out/forecasts.parquet")["origin"]
+    assert (origin.dt.hour.unique().tolist(), origin.iloc[0].utcoffset()) == ([9], pd.Timedelta(hours=-8))
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_home_that_reads_zero_has_no_relative_error(capsys: pytest.CaptureFixture[str]) -> None:
+    pd.read_csv("toy.csv").assign(kw=0.0).to_csv("toy.csv", index=False)
+    out = said_of(capsys, *FILE, "--kinds", "persistence", "--target", "load", "--out", "out")
+    assert "–" in out
+    mean = metrics("out")["metrics"]["persistence"]["mean"]["series"]
+    assert (mean["mae"], mean["mase"], mean["wql"], mean["mae_ratio_to_persistence"]) == (0.0, None, None, None)

@@ -133,10 +133,6 @@ def _table(forecasts: Forecasts) -> pa.Table:
     origin, which, step = (np.broadcast_to(grid, result.actual.shape).ravel() for grid in np.ogrid[
         :issues, :series, :steps
     ])  # fmt: skip
-    moments = case.index[result.origins]
-    instants = moments.tz_convert("UTC").tz_localize(None) if moments.tz is not None else moments
-    zone = None if moments.tz is None else str(moments.tz)
-    seconds = instants.to_numpy().astype("datetime64[s]").astype(np.int64)[origin]
 
     def repeated(text: str) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([text]))
@@ -144,7 +140,7 @@ def _table(forecasts: Forecasts) -> pa.Table:
     columns = {
         "kind": repeated(forecasts.kind).cast(pa.string()),
         "seed": pa.array(np.full(count, forecasts.seed, dtype=np.int64)),
-        "origin": pa.array(seconds * 1000, type=pa.int64()).cast(pa.timestamp("ms", tz=zone)),
+        "origin": pa.array(case.index[result.origins[origin]].as_unit("ms")),
         "series": pa.DictionaryArray.from_arrays(pa.array(which.astype(np.int32)), pa.array(case.series)).cast(
             pa.string()
         ),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["backtest"]
 
 _MOST_SERIES = 8
-_SHOWN = ("mase", "wql", "nrmse")
+_SHOWN = ("mase", "wql")
 _REFERENCES = {"persistence": "1 day", "seasonal_naive": "1 week", "persistence_ensemble": "mean day"}
 
 
@@ -271,6 +271,7 @@ def _print(result: BacktestResult) -> None:
     typer.echo(f"known ahead: {result.source.known_ahead}")
     if result.request.calibration != "none":
         typer.echo(f"calibration: {result.request.calibration}, of the references too")
+    typer.echo("/ the same of the reference; 80 %, 90 %: share of outcomes in the interval that should hold so many")
     typer.echo(f"crossings of quantiles: {result.crossings}; not asked for, run as references: "
                f"{', '.join(references) or 'none'}")  # fmt: skip
     groups = next(iter(result.metrics.values()))["mean"]
@@ -279,7 +280,7 @@ def _print(result: BacktestResult) -> None:
         heads = ["forecaster"]
         for measure in _SHOWN:
             heads += [measure, *(f"/ {short}" for short in _REFERENCES.values())]
-        heads += ["80 % holds", "90 % holds", "fit s", "predict s"]
+        heads += ["nrmse", "80 %", "90 %", "fit s", "predict s"]
         print_table(heads, [_row(kind, found, group) for kind, found in result.metrics.items()],
                     text_columns=("forecaster",))  # fmt: skip
     _print_series(result)

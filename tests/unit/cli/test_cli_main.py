@@ -15,7 +15,7 @@ from vpp_sim.errors import ConservationError, DataError, ScenarioError, Scenario
 
 COMMANDS = {
     "run", "validate", "schema", "sweep", "plot", "serve",
-    "runs", "list", "show", "compare",
+    "runs", "list", "show", "backtest", "compare",
     "train", "forecaster", "ess",
 }  # fmt: skip
 
