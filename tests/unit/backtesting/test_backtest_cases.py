@@ -76,9 +76,7 @@ def test_calibration_moves_the_quantiles_and_leaves_the_median() -> None:
 def test_a_folder_belongs_to_one_request(tmp_path: Path) -> None:
     claim(tmp_path / "new" / "run", {"request": {"target": "load"}, "seeds": [0]})
     claim(tmp_path / "new" / "run", {"request": {"target": "load"}, "seeds": (0,)})
-    with pytest.raises(
-        DataError, match='run holds another back-test: request.target is "load" there and "pv" here; ch'
-    ):
+    with pytest.raises(DataError, match=r'run holds another back-test: request\.target is "load" there and "pv" here'):
         claim(tmp_path / "new" / "run", {"request": {"target": "pv"}, "seeds": [0]})
 
 
