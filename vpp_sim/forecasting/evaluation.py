@@ -33,8 +33,6 @@ __all__ = [
 Scores: TypeAlias = Mapping[str, float]
 """Measure to value; `mae`, `rmse` and `crps` have the unit of the target."""
 
-DAY_STEPS = 24
-
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -124,7 +122,7 @@ def compare(
     Parameters
     ----------
     models : mapping of str to Forecaster
-        All of one horizon.
+        All of one horizon and length of step.
     table : SeriesTable
         Series of the homes.
     split : Split
@@ -132,7 +130,7 @@ def compare(
     train : Split
         Where the errors are taken that scale those of MASE.
     stride : int
-        Steps between origins; prime to 24, so that all hours of issue occur.
+        Steps between origins; prime to those of a day, so that all hours of issue occur.
 
     Returns
     -------
@@ -160,9 +158,9 @@ def _groups(table: SeriesTable) -> dict[str, SeriesTable]:
 
 def _rows(models: Mapping[str, Forecaster], table: SeriesTable, at: IntArray, train: Split) -> dict[str, list[Scores]]:
     """Return the measures of each model for each series."""
-    horizon = next(iter(models.values())).task.horizon_steps
-    scales = [metrics.seasonal_scale(row, DAY_STEPS) for row in table.values[train.start : train.stop].T]
-    truth = Truth(targets_at(table, at, horizon_steps=horizon), np.array(scales))
+    task = next(iter(models.values())).task
+    scales = [metrics.seasonal_scale(row, task.day_steps) for row in table.values[train.start : train.stop].T]
+    truth = Truth(targets_at(table, at, horizon_steps=task.horizon_steps), np.array(scales))
     return {
         name: score_each(truth, forecasts_at(model, table, at), model.task.levels) for name, model in models.items()
     }

@@ -132,8 +132,7 @@ class NeuralForecaster(ForecasterBase):
 
     def quantiles(self, inputs: ForecastInputs) -> FloatArray:
         """Return the mean of the networks' quantiles (n, H, Q) [unit of the history]."""
-        if not self.networks:
-            raise DataError(f"the {self.kind} forecaster must be fitted or loaded first")
+        self._require_fitted()
         history = _tensor(inputs.history)
         out: FloatArray = np.empty((len(history), self.task.horizon_steps, len(self.task.levels)), dtype=np.float64)
         with single_thread(), torch.inference_mode():
@@ -145,12 +144,17 @@ class NeuralForecaster(ForecasterBase):
 
     def state(self) -> tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]]:
         """Return the config, and the weights in half precision, to which they were rounded when fitted."""
+        self._require_fitted()
         arrays = {
             f"{number}.{name}": tensor.half().numpy() if name not in _SCALERS else tensor.numpy()
             for number, network in enumerate(self.networks)
             for name, tensor in network.state_dict().items()
         }
         return asdict(self.config), arrays
+
+    def _require_fitted(self) -> None:
+        if not self.networks:
+            raise DataError(f"the {self.kind} forecaster must be fitted or loaded first")
 
     @classmethod
     def restore(cls, task: Task, sizes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:

@@ -140,8 +140,9 @@ class RowForecaster(ForecasterBase):
         DataError
             If nothing was learned yet.
         """
-        if not self.fitted:
-            raise DataError(f"the {self.kind} forecaster was not fitted")
+        self._require_fitted()
+        if not len(inputs.history):
+            return np.empty((0, self.task.horizon_steps, len(self.task.levels)))
         made = rows(windows_of(inputs), self.task)
         features, hour = self._used(made)
         found = self.deviations(features, hour)
@@ -163,6 +164,7 @@ class RowForecaster(ForecasterBase):
 
     def state(self) -> tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]]:
         """Return what is common; subclasses add what they learned."""
+        self._require_fitted()
         return {}, {"columns": self.columns, "shifts": self.shifts}
 
     @classmethod
@@ -171,6 +173,10 @@ class RowForecaster(ForecasterBase):
         model = cls(task)
         model.columns, model.shifts, model.fitted = arrays["columns"], arrays["shifts"], True
         return model
+
+    def _require_fitted(self) -> None:
+        if not self.fitted:
+            raise DataError(f"the {self.kind} forecaster was not fitted")
 
     def _used(self, made: Rows) -> tuple[Features, IntArray]:
         """Return the features in use (N, F) and the hour of each row (N,)."""
