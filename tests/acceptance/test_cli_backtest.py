@@ -1,6 +1,7 @@
 """``vpp-sim backtest``: a user's file, the homes, figures, going on where it was cut off, what mistakes are told."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ def test_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     summed = table[table["series"] == "portfolio"]["actual"].to_numpy()
     parts = [table[table["series"] == name]["actual"].to_numpy() for name in ("a", "b")]
     assert summed == pytest.approx(parts[0] + parts[1])
+    heads, shown = (next(line for line in out.splitlines() if word in line) for word in ("nrmse", " seasonal_naive"))
+    mean = found["metrics"]["seasonal_naive"]["mean"]["series"]
+    ratios = [f"_ratio_to_{name}" for name in ("persistence", "seasonal_naive", "persistence_ensemble")]
+    names = [measure + of for measure in ("mase", "wql") for of in ("", *ratios)]
+    wanted = [f"{mean[name]:.3f}" for name in (*names, "nrmse", "coverage_80", "coverage_90")]
+    assert shown.split()[1:-2] == wanted
+    assert re.split(r"\s{2,}", heads.strip())[-5:] == ["nrmse", "80 %", "90 %", "fit s", "predict s"]
     own = found["metrics"]["seasonal_naive"]["seeds"]["0"]["each"]["b"]
     rows = table[(table["kind"] == "seasonal_naive") & (table["series"] == "b")]
     assert own["mae"] == pytest.approx((rows["actual"] - rows["q0.5"]).abs().mean(), rel=1e-6)

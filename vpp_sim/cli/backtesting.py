@@ -288,10 +288,8 @@ def _print(result: BacktestResult) -> None:
 
 def _row(kind: str, found: dict[str, Any], group: str) -> list[str]:
     mean, spread = found["mean"][group], found["spread"][group]
-    names = [
-        f"{measure}{which}" for measure in _SHOWN for which in ("", *(f"_ratio_to_{name}" for name in _REFERENCES))
-    ]
-    names += ["coverage_80", "coverage_90"]
+    which = ("", *(f"_ratio_to_{name}" for name in _REFERENCES))
+    names = [*(f"{measure}{of}" for measure in _SHOWN for of in which), "nrmse", "coverage_80", "coverage_90"]
     seconds = [f"{found[name]:.1f}" for name in ("fit_s", "predict_s")]
     return [kind, *(_amount(mean[name], spread[name]) for name in names), *seconds]
 
