@@ -210,11 +210,13 @@ def _run(
 
 def _key(model: Forecaster, learned: SeriesTable, forecast: SeriesTable, plan: Sequence[Refit], seed: int) -> str:
     """Return a digest of everything that the forecasts of a back-test follow from."""
-    said = [type(model).__name__, repr(model.task), repr(getattr(model, "settings", "")), seed]
+    said = [type(model).__name__, repr(model.task), seed]
+    said += [repr(getattr(model, name, "")) for name in ("config", "settings", "members")]
     said += [[refit.train.start, refit.train.stop, refit.validation.stop, refit.origins.tolist()] for refit in plan]
     digest = hashlib.sha256(json.dumps(said).encode())
     for table in (learned, forecast):
-        for array in (table.values, table.covariates, table.issued.values):
+        calendar = (table.hour, table.day_of_week, table.day_of_year)
+        for array in (table.values, table.covariates, table.issued.issued_at, table.issued.values, *calendar):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

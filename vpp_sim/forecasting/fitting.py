@@ -15,6 +15,7 @@ References
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -137,20 +138,30 @@ def pinball(quantiles: Tensor, actual: Tensor, levels: Tensor) -> Tensor:
 
 
 class _Windows:
-    """Tensors of a table until `stop`, with rows of series that may be drawn anew, and batches gathered from them."""
+    """Tensors of a table until `stop`, with rows of series that may be drawn anew, and batches gathered from them.
 
-    def __init__(self, table: SeriesTable, config: NetworkConfig, stop: int) -> None:
+    Forecasts of covariates are held for origins from `first` on.
+    """
+
+    def __init__(self, table: SeriesTable, config: NetworkConfig, first: int, stop: int) -> None:
         context, horizon = config.context_steps, config.horizon_steps
         self.homes = torch.tensor(table.values[:stop].T, dtype=torch.float32)
         self.rows = self.homes
         self.observed = torch.tensor(table.covariates[:stop], dtype=torch.float32)
-        self.first = context
-        self.foreseen = torch.tensor(_foreseen(table, context, stop - horizon, horizon), dtype=torch.float32)
+        self.first = first
+        self.foreseen = torch.tensor(_foreseen(table, first, stop - horizon, horizon), dtype=torch.float32)
         self.hour = torch.tensor(table.hour[:stop], dtype=torch.float32)
         self.day_of_week = torch.tensor(table.day_of_week[:stop], dtype=torch.int64)
         self.past = torch.arange(-context, 0)
         self.future = torch.arange(horizon)
         self.both = torch.cat([self.past, self.future])
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the series and covariates, by which a checkpoint knows its data again."""
+        found = hashlib.sha256()
+        for tensor in (self.homes, self.observed, self.foreseen, self.hour, self.day_of_week):
+            found.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+        return found.hexdigest()
 
     def add_groups(self, members: FloatArray) -> None:
         """Append the mean of each group, a row of `members` (G, n) being its weights over homes."""
@@ -169,8 +180,6 @@ class _Windows:
 def _foreseen(table: SeriesTable, first: int, last: int, horizon: int) -> FloatArray:
     """Return the covariates as forecast at each origin from `first` to `last`, (N, H, C)."""
     steps = np.arange(first, last + 1, dtype=np.int64)
-    if not table.issued.names:
-        return np.empty((len(steps), horizon, 0))
     return table.issued.all_known_at(steps, horizon)
 
 
@@ -248,15 +257,16 @@ class _Fit:
         key: str,
     ) -> None:
         self.network, self.averaged = network, copy.deepcopy(network).eval()
-        self.rng, self.settings, self.key = rng, settings, key
+        self.rng, self.settings = rng, settings
         config = network.config
         self.levels = torch.tensor(config.levels)
         weights = torch.where(self.levels == 0.5, settings.median_weight, 1.0)
         self.weights = weights / weights.mean()
-        self.windows = _Windows(table, config, validation.stop)
         reach = {"context_steps": config.context_steps, "horizon_steps": config.horizon_steps}
         self.starts = origins(train, **reach)
         self.checks = origins(validation, **reach, stride=settings.validation_stride)
+        self.windows = _Windows(table, config, int(self.starts[0]), validation.stop)
+        self.key = f"{key}, {self.windows.digest()}"
         self.steps_a_round = -(-settings.windows // settings.batch)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True

@@ -81,8 +81,6 @@ class SeriesTable:
     def known_covariates(self, origin: int, *, context_steps: int, horizon_steps: int) -> FloatArray:
         """Return what was known at `origin`, shape (L + H, C): observed before it, forecast from it on."""
         past = self.covariates[origin - context_steps : origin]
-        if not self.issued.names:
-            return np.empty((context_steps + horizon_steps, 0))
         return np.concatenate([past, self.issued.known_at(origin, horizon_steps)])
 
     def series(self, which: Sequence[int] | IntArray) -> SeriesTable:

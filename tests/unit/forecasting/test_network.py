@@ -1,4 +1,4 @@
-"""What the network may know: nothing after the issue, and no scale but its own context's."""
+"""What the network may know: no scale but its own context's, no other series, and no value below an eternal zero."""
 
 from dataclasses import replace
 
@@ -6,112 +6,171 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.tiny_forecasters import NETWORKS, known, tiny_config, tiny_table, tiny_task
+from vpp_sim.data.issued import IssuedForecasts
 from vpp_sim.errors import DataError, PhysicsError
-from vpp_sim.forecasting.lstm import LstmForecaster, lstm_network
-from vpp_sim.forecasting.network import NetworkConfig
-from vpp_sim.forecasting.protocol import ForecastInputs, require_levels
-from vpp_sim.forecasting.transformer import TransformerForecaster, transformer_network
-from vpp_sim.forecasting.windows import SeriesTable, inputs_at
+from vpp_sim.forecasting.network import NetworkConfig, QuantileHead
+from vpp_sim.forecasting.neural import NeuralForecaster
+from vpp_sim.forecasting.protocol import ForecastInputs, Task
+from vpp_sim.registry import FORECASTERS
 
-MODELS = {"lstm": (lstm_network, LstmForecaster), "transformer": (transformer_network, TransformerForecaster)}
+LOAD, PV, PRICE = (tiny_task(target) for target in ("load", "pv", "price"))
 
 
-def opened(kind: str):
-    build, forecaster = MODELS[kind]
-    with torch.random.fork_rng(devices=[]):
+def opened(kind: str, task: Task = LOAD, scale: float = 1.0, **sizes) -> NeuralForecaster:
+    """Return a forecaster with weights that nothing was learned by, `scale` times as large as they begin."""
+    config = tiny_config(kind, task, **sizes)
+    model = FORECASTERS.load(kind)(task, config=config, members=1)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        return forecaster(build(NetworkConfig(core=kind, width=16, heads=2)))
+        network = model.build(config)
+        for weight in network.parameters():
+            # What begins at zero (the cycle, the linear map) would hide what reads it.
+            weight.copy_(scale * weight + 0.05 * torch.randn_like(weight))
+    model.networks = (network.eval(),)
+    return model
 
 
 @pytest.fixture
-def table() -> SeriesTable:
-    rng, step = np.random.default_rng(0), np.arange(400)
-    return SeriesTable(
-        values_kw=rng.gamma(2.0, 1.0, (400, 3)),
-        weather=rng.uniform(0.0, 30.0, (400, 2)),
-        hour=(step % 24) * 1.0,
-        day_of_week=step // 24 % 7,
-        day_of_year=1 + step // 24,
-    )
+def inputs() -> ForecastInputs:
+    return known(opened("lstm"), tiny_table("load"))
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_what_happens_after_the_issue_changes_no_prediction(kind: str, table: SeriesTable) -> None:
-    later = replace(table, values_kw=table.values_kw.copy(), weather=table.weather.copy())
-    later.values_kw[200:], later.weather[200:] = 1e5, 1e3
-    here, there = (opened(kind).predict(inputs_at(t, 200, context_steps=168, horizon_steps=36)) for t in (table, later))
-    np.testing.assert_array_equal(here, there)
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_what_happened_before_the_issue_does_change_it(kind: str, table: SeriesTable) -> None:
-    inputs = inputs_at(table, 200, context_steps=168, horizon_steps=36)
-    warmer = replace(inputs, weather=inputs.weather + 5.0)
-    busier = replace(inputs, history_kw=np.roll(inputs.history_kw, 1, axis=1))
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("name", ["history", "covariates", "hour", "day_of_week"])
+def test_everything_that_is_known_matters(kind: str, name: str, inputs: ForecastInputs) -> None:
+    changed = {
+        "history": np.roll(inputs.history, 1, axis=1),
+        "covariates": inputs.covariates + 0.5,
+        "hour": (inputs.hour + 1.0) % 24,
+        "day_of_week": (inputs.day_of_week + 1) % 7,
+    }
     model = opened(kind)
-    assert not np.array_equal(model.predict(inputs), model.predict(warmer))
-    assert not np.array_equal(model.predict(inputs), model.predict(busier))
+    moved = model.predict(replace(inputs, **{name: changed[name]}))
+    assert not np.allclose(moved, model.predict(inputs), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_scale_comes_from_the_context_alone(kind: str, table: SeriesTable) -> None:
-    inputs = inputs_at(table, 200, context_steps=168, horizon_steps=36)
-    model = opened(kind)
-    larger = model.predict(replace(inputs, history_kw=8.0 * inputs.history_kw))
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_covariates_of_past_and_future_matter_each(kind: str, ahead: bool, inputs: ForecastInputs) -> None:
+    model, covariates = opened(kind), inputs.covariates.copy()
+    covariates[slice(168, None) if ahead else slice(0, 168)] += 1.0
+    moved = model.predict(replace(inputs, covariates=covariates))
+    assert not np.allclose(moved, model.predict(inputs), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_day_of_the_year_is_not_learned_by_heart(kind: str, inputs: ForecastInputs) -> None:
+    later = replace(inputs, day_of_year=inputs.day_of_year + 100)
+    np.testing.assert_array_equal(opened(kind).predict(later), opened(kind).predict(inputs))
+
+
+@pytest.mark.parametrize("task", [LOAD, PRICE], ids=lambda task: task.target)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_scale_comes_from_the_context_alone(kind: str, task: Task, inputs: ForecastInputs) -> None:
+    model = opened(kind, task)
+    larger = model.predict(replace(inputs, history=8.0 * inputs.history))
     np.testing.assert_allclose(larger, 8.0 * model.predict(inputs), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_series_do_not_see_each_other(kind: str, table: SeriesTable) -> None:
-    inputs = inputs_at(table, 200, context_steps=168, horizon_steps=36)
-    model = opened(kind)
-    alone = model.predict(replace(inputs, history_kw=inputs.history_kw[1:2]))
-    np.testing.assert_allclose(alone[0], model.predict(inputs)[1], rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_shift_is_carried_through_but_for_what_the_level_itself_says(
+    kind: str, inputs: ForecastInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(kind, PRICE)
+    shifted = replace(inputs, history=inputs.history - 40.0)
+    seen = model.predict(shifted) + 40.0
+    assert not np.allclose(seen, model.predict(inputs), atol=1e-3)
+    monkeypatch.setattr(torch, "asinh", torch.zeros_like)  # how the network is told the level
+    np.testing.assert_allclose(model.predict(shifted) + 40.0, model.predict(inputs), atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_hours_that_were_always_zero_stay_zero(kind: str) -> None:
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_series_do_not_see_each_other(kind: str, inputs: ForecastInputs) -> None:
+    model, others = opened(kind), inputs.history.copy()
+    others[[0, 2, 3]] *= 50.0
+    alone = model.predict(replace(inputs, history=inputs.history[1:2]))[0]
+    among = model.predict(replace(inputs, history=others))[1]
+    np.testing.assert_allclose(alone, model.predict(inputs)[1], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(among, alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_hours_that_were_always_zero_stay_zero_where_nothing_is_negative(kind: str) -> None:
     day = np.zeros(24)
     day[6:19] = 0.5
+    steps = np.arange(198)
     inputs = ForecastInputs(
-        np.tile(day, 7)[None],
-        np.zeros((168, 2)),
-        (np.arange(204) % 24) * 1.0,
-        np.arange(204) // 24 % 7,
-        np.ones(204, dtype=np.int64),
+        np.tile(day, 7)[None], np.zeros((198, 2)), (steps % 24) * 1.0, steps // 24 % 7, 1 + steps // 24
     )
-    quantiles = opened(kind).predict(inputs)[0]
-    night = np.r_[0:5, 20:24]
+    night = np.r_[0:5, 20:24]  # an hour beside the day may wake up
+    quantiles = opened(kind, PV).predict(inputs)[0]
     np.testing.assert_allclose(quantiles[night], 0.0, atol=1e-6)
     assert quantiles[12].max() > 0.1
+    assert np.abs(opened(kind, PRICE).predict(inputs)[0][night]).min(axis=1).max() > 1e-3
 
 
-def test_no_series_give_no_forecast(table: SeriesTable) -> None:
-    inputs = inputs_at(table, 200, context_steps=168, horizon_steps=36)
-    empty = replace(inputs, history_kw=inputs.history_kw[:0])
-    assert opened("lstm").predict(empty).shape == (0, 36, 7)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_without_covariates_the_calendar_and_the_past_are_enough(kind: str) -> None:
+    task, table = tiny_task("load", covariates=()), tiny_table("load")
+    bare = replace(
+        table,
+        covariates=np.zeros((len(table.values), 0)),
+        issued=IssuedForecasts(np.array([0]), np.zeros((1, len(table.values), 0)), ()),
+    )
+    model = opened(kind, task)
+    quantiles = model.predict(known(model, bare))
+    assert quantiles.shape == (4, 30, 3)
+    assert np.isfinite(quantiles).all()
 
 
-def test_predicting_leaves_the_threads_of_torch_alone(table: SeriesTable) -> None:
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("horizon", [1, 23, 24, 49])
+def test_any_horizon_is_served(kind: str, horizon: int) -> None:
+    model = opened(kind, tiny_task("load", horizon_steps=horizon))
+    assert model.predict(known(model, tiny_table("load"))).shape == (4, horizon, 3)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_weights_that_are_wild_give_no_crossing(kind: str, inputs: ForecastInputs) -> None:
+    for task in (LOAD, PRICE):
+        quantiles = opened(kind, task, scale=30.0).predict(inputs)
+        assert np.isfinite(quantiles).all()
+        assert (np.diff(quantiles, axis=-1) >= 0.0).all()
+
+
+def test_the_head_gives_the_median_and_steps_away_from_it() -> None:
+    head = QuantileHead(4, 8, (0.1, 0.4, 0.5, 0.9))
+    with torch.no_grad():
+        head.body[-1].weight.zero_()
+        head.body[-1].bias.copy_(torch.tensor([1.0, 1.0, 7.0, 1.0]))
+        out = head(torch.zeros(2, 3, 4))
+    # softplus(1 - 1) = log 2 = 0.6931: two steps below the median, one step above it.
+    step = float(np.log(2.0))
+    expected = torch.tensor([7.0 - 2 * step, 7.0 - step, 7.0, 7.0 + step]).expand(2, 3, 4)
+    torch.testing.assert_close(out, expected)
+
+
+def test_predicting_leaves_the_threads_of_torch_alone(inputs: ForecastInputs) -> None:
     before = torch.get_num_threads()
-    opened("lstm").predict(inputs_at(table, 200, context_steps=168, horizon_steps=36))
+    opened("lstm").predict(inputs)
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"history_kw": np.full((1, 168), -1.0)}, "history_kw is negative"),
-        ({"history_kw": np.full((1, 168), np.nan)}, "not finite"),
-        ({"weather": np.full((168, 2), np.nan)}, "weather has 336 values that are not finite"),
-        ({"weather": np.zeros((204, 2))}, r"weather has shape \(204, 2\), expected \(168, 2\)"),
-        ({"hour": np.full(204, 24.0)}, r"hour must lie in \[0, 24\)"),
-        ({"day_of_week": np.full(204, 7)}, "day_of_week must lie in 0..6"),
-        ({"day_of_year": np.ones(168, dtype=np.int64)}, r"day_of_year has shape \(168,\), expected \(204,\)"),
+        ({"history": np.full((1, 168), -1.0)}, "history is negative"),
+        ({"history": np.full((1, 168), np.nan)}, "history has 168 values that are not finite"),
+        ({"covariates": np.full((198, 2), np.nan)}, "covariates has 396 values that are not finite"),
+        ({"covariates": np.zeros((168, 2))}, r"covariates has shape \(168, 2\), expected \(198, 2\)"),
+        ({"hour": np.full(198, 24.0)}, r"hour must lie in \[0, 24\)"),
+        ({"hour": np.full(198, -1.0)}, r"hour must lie in \[0, 24\)"),
+        ({"day_of_week": np.full(198, 7)}, r"day_of_week must lie in 0\.\.6"),
+        ({"day_of_year": np.ones(168, dtype=np.int64)}, r"day_of_year has shape \(168,\), expected \(198,\)"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(table: SeriesTable, change: dict, message: str) -> None:
-    inputs = inputs_at(table, 200, context_steps=168, horizon_steps=36)
+def test_inputs_that_do_not_fit_are_refused(inputs: ForecastInputs, change: dict, message: str) -> None:
     with pytest.raises(PhysicsError, match=message):
         opened("lstm").predict(replace(inputs, **change))
 
@@ -119,17 +178,19 @@ def test_inputs_that_do_not_fit_are_refused(table: SeriesTable, change: dict, me
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"patch_steps": 10}, "multiples of patch_steps = 10"),
-        ({"context_steps": 36}, "context_steps = 36 must be whole days"),
-        ({"context_steps": 24, "horizon_steps": 24}, "two or more"),
+        ({"context_steps": 180}, "context_steps = 180 must be whole days of 24, 7 or more"),
+        ({"context_steps": 144}, "context_steps = 144 must be whole days of 24, 7 or more"),
         ({"levels": (0.5, 0.1)}, "must increase"),
+        ({"levels": (0.1, 0.9)}, r"contain 0\.5"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(sizes: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         NetworkConfig(core="lstm", **sizes)
+    with pytest.raises(DataError, match=message):
+        FORECASTERS.load("lstm")(tiny_task("load", **sizes))
 
 
-def test_levels_need_the_median() -> None:
-    with pytest.raises(DataError, match=r"contain 0\.5"):
-        require_levels((0.1, 0.9))
+def test_days_count_the_tokens() -> None:
+    config = NetworkConfig(core="lstm", context_steps=336, horizon_steps=36)
+    assert (config.past_days, config.future_days) == (14, 2)
