@@ -1,6 +1,7 @@
 """The shipped forecasters: cards that match, a size that fits, and better forecasts than baselines on unseen weeks."""
 
 import json
+from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 
@@ -9,18 +10,21 @@ import pytest
 
 from vpp_sim.data.fontana import DEFAULT_HOMES, Fontana
 from vpp_sim.errors import DataError, UserError
-from vpp_sim.forecasting.baselines import Persistence, PersistenceEnsemble, SeasonalNaive
+from vpp_sim.forecasting.card import read_card
 from vpp_sim.forecasting.evaluation import forecasts_at, portfolio
 from vpp_sim.forecasting.metrics import coverage, mae, weighted_quantile_loss
+from vpp_sim.forecasting.model import PRETRAINED, model_path
+from vpp_sim.forecasting.protocol import WEATHER, Task
 from vpp_sim.forecasting.summary import measures_of, over_seeds, table_lines
-from vpp_sim.forecasting.weights import PRETRAINED, load_weights, read_card
 from vpp_sim.forecasting.windows import origins, targets_at
 from vpp_sim.registry import FORECASTERS
 from vpp_sim.training import SPLITS, forecast_table, split_of, train_forecaster
 
 MODELS = [(kind, target) for target in ("load", "pv") for kind in ("lstm", "transformer")]
-SHARE_OF_FORECASTERS_BYTES = 1_600_000
-BASELINES = {"persistence": Persistence, "seasonal_naive": SeasonalNaive, "persistence_ensemble": PersistenceEnsemble}
+SHARE_OF_FORECASTERS_BYTES = 1_900_000
+BASELINES = ("persistence", "seasonal_naive", "persistence_ensemble")
+NOT_SHARPER = {("pv", "portfolio", "persistence_ensemble")}
+"""Where a baseline is as sharp: over weeks of clear sky the mean day of a fleet's solar output is hard to beat."""
 
 
 @cache
@@ -40,22 +44,39 @@ def windows_of(target: str, *, whole: bool):
 @cache
 def quantiles_of(name: str, target: str, *, whole: bool) -> np.ndarray:
     table, at, _ = windows_of(target, whole=whole)
-    model = BASELINES[name]() if name in BASELINES else FORECASTERS.load(name).open(target=target, step_s=3600)
-    return forecasts_at(model, table, at)
+    kind = FORECASTERS.load(name)
+    return forecasts_at(kind(Task(target)) if name in BASELINES else kind.open(target, 3600), table, at)
 
 
 @pytest.mark.parametrize(("kind", "target"), MODELS)
 def test_card_matches_its_weights_and_the_data(kind: str, target: str) -> None:
-    card = read_card(kind, target)
-    packed = (PRETRAINED / f"{card.stem}.safetensors").read_bytes()
-    config, state = load_weights(kind, target)
-    assert card.weights_sha256 == sha256(packed).hexdigest()
-    assert card.parameters == sum(tensor.numel() for tensor in state.values())
+    card, model = read_card(kind, target), FORECASTERS.load(kind).open(target)
+    assert card.weights_sha256 == sha256(model_path(PRETRAINED, target, kind).read_bytes()).hexdigest()
+    assert (card.kind, card.target) == (kind, target)
+    assert card.parameters == sum(weight.numel() for network in model.networks for weight in network.parameters())
     assert card.data_digest == homes().digest
-    assert card.homes == DEFAULT_HOMES
+    assert card.series == DEFAULT_HOMES
+    assert card.weather == forecast_table(homes(), target).issued.note
     assert card.splits == {name: list(days) for name, days in SPLITS.items()}
-    assert (config.core, config.context_steps, config.horizon_steps) == (kind, 168, 36)
+    assert card.task == json.loads(json.dumps(asdict(model.task)))
+    assert (model.task.context_steps, model.task.horizon_steps, model.task.covariates) == (168, 36, WEATHER)
+    assert card.fitting["members"] == len(model.networks)
+    assert card.validation_losses
+    assert 1 <= card.best_round <= len(card.validation_losses) <= card.fitting["epochs"]
     assert card.command == f"vpp-sim train forecaster --kind {kind} --target {target} --seed {card.seed}"
+
+
+@pytest.mark.parametrize(("kind", "target"), MODELS)
+def test_card_lists_measures_by_home_and_of_all(kind: str, target: str) -> None:
+    metrics = read_card(kind, target).metrics
+    assert set(metrics) == {"validation", "test"}
+    for found in metrics.values():
+        assert set(found) == {"homes", "portfolio", "each"}
+        for group in found.values():
+            assert set(group) == {kind, *BASELINES}
+        for measure, values in found["each"][kind].items():
+            assert len(values) == len(DEFAULT_HOMES)
+            assert found["homes"][kind][measure] == pytest.approx(np.mean(values), abs=2e-5)
 
 
 def test_the_default_week_lies_in_the_test_split() -> None:
@@ -67,7 +88,7 @@ def test_the_default_week_lies_in_the_test_split() -> None:
 
 
 def test_forecasters_fit_their_share_of_the_wheel() -> None:
-    files = [PRETRAINED / f"{target}_{kind}.safetensors" for kind, target in MODELS]
+    files = [model_path(PRETRAINED, target, kind) for kind, target in MODELS]
     assert sum(path.stat().st_size for path in files) < SHARE_OF_FORECASTERS_BYTES
 
 
@@ -77,10 +98,21 @@ def test_forecasters_fit_their_share_of_the_wheel() -> None:
 def test_shipped_models_beat_the_baselines_on_the_test_split(kind, target, baseline, whole) -> None:
     _, _, actual = windows_of(target, whole=whole)
     own, other = (quantiles_of(name, target, whole=whole) for name in (kind, baseline))
-    levels = read_card(kind, target).network["levels"]
+    levels = Task(target).levels
     assert mae(actual, own[..., 3]) < mae(actual, other[..., 3])
-    if (target, baseline) != ("pv", "persistence_ensemble"):  # over clear weeks the mean day's quantiles are as sharp
-        assert weighted_quantile_loss(actual, own, levels) < weighted_quantile_loss(actual, other, levels)
+    losses = [weighted_quantile_loss(actual, quantiles, levels) for quantiles in (own, other)]
+    bar = 1.05 if (target, "portfolio" if whole else "homes", baseline) in NOT_SHARPER else 1.0
+    assert losses[0] < bar * losses[1]
+
+
+@pytest.mark.parametrize(("kind", "target"), MODELS)
+def test_cards_state_no_baseline_ahead(kind: str, target: str) -> None:
+    found = read_card(kind, target).metrics["test"]
+    for group in ("homes", "portfolio"):
+        for baseline in BASELINES:
+            assert found[group][kind][f"mase_ratio_to_{baseline}"] < 1.0
+            bar = 1.05 if (target, group, baseline) in NOT_SHARPER else 1.0
+            assert found[group][kind][f"wql_ratio_to_{baseline}"] < bar
 
 
 @pytest.mark.parametrize(("kind", "target"), MODELS)
@@ -88,7 +120,7 @@ def test_what_the_card_states_is_what_the_weights_do(kind: str, target: str) -> 
     _, _, actual = windows_of(target, whole=False)
     stated = read_card(kind, target).metrics["test"]["homes"][kind]
     own = quantiles_of(kind, target, whole=False)
-    assert mae(actual, own[..., 3]) == pytest.approx(stated["mae_kw"], rel=0.08)
+    assert mae(actual, own[..., 3]) == pytest.approx(stated["mae"], rel=0.08)
     assert coverage(actual, own[..., 0], own[..., -1]) == pytest.approx(stated["coverage_90"], abs=0.04)
 
 
