@@ -70,7 +70,7 @@ def test_noise_whose_spread_depends_on_the_hour_is_learned_as_quantiles(kind: st
     """
     spread = np.where(np.arange(24 * DAYS) % 24 < 12, 0.5, 4.0)[:, None]
     noise = np.random.default_rng(8).uniform(-1.0, 1.0, (24 * DAYS, 20))
-    quantiles, actual = learnt(kind, toy(10.0 + spread * noise), epochs=12, patience=12)
+    quantiles, actual = learnt(kind, toy(10.0 + spread * noise), epochs=9, patience=9)
     inside = ((actual >= quantiles[..., 0]) & (actual <= quantiles[..., 2])).mean()
     assert inside == pytest.approx(0.8, abs=0.05)
     width = (quantiles[..., 2] - quantiles[..., 0]).mean(axis=1)
@@ -91,8 +91,8 @@ def test_a_covariate_that_is_known_ahead_is_used_as_it_was_issued(kind: str) -> 
     values = 6.0 + issued[:, None] + 0.2 * rng.normal(size=(24 * DAYS, 8))
     task = replace(TASK, covariates=("signal",))
     with_it, actual = learnt(kind, toy(values, observed, issued), task)
-    without, _ = learnt(kind, toy(values), epochs=2)
-    misled, _ = learnt(kind, toy(values, issued, observed), task, epochs=2)
+    without, _ = learnt(kind, toy(values), epochs=1)
+    misled, _ = learnt(kind, toy(values, issued, observed), task, epochs=1)
     missed = [float(np.abs(found[..., 1] - actual).mean()) for found in (with_it, without, misled)]
     assert 0.2 * SQUARE * 0.95 < missed[0] < 0.25
     assert missed[1] > 0.76
@@ -106,7 +106,7 @@ def test_prices_that_are_negative_are_followed(kind: str) -> None:
     signal = np.repeat(rng.integers(0, 2, DAYS), 24) * 1.0
     price = -3.0 + np.sin(2 * np.pi * step / 24) + signal + 0.1 * rng.normal(size=24 * DAYS)
     task = replace(TASK, target="price", covariates=("signal",))
-    quantiles, actual = learnt(kind, toy(price[:, None], signal, signal), task)
+    quantiles, actual = learnt(kind, toy(price[:, None], signal, signal), task, epochs=3)
     assert actual.min() < -4.0
     assert quantiles.min() < -4.0
     assert np.abs(quantiles[..., 1] - actual).mean() < 0.2  # 0.1 sqrt(2 / pi) = 0.08 is noise

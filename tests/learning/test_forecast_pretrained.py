@@ -33,11 +33,15 @@ def homes():
 
 
 @cache
+def table_of(target: str):
+    return forecast_table(homes(), target)
+
+
+@cache
 def windows_of(target: str, *, whole: bool):
     """Return table, some origins of the test split, and what happened there."""
-    table = forecast_table(homes(), target)
-    table = portfolio(table) if whole else table
-    at = origins(split_of(homes().index, "test"), context_steps=168, horizon_steps=36, stride=29)
+    table = portfolio(table_of(target)) if whole else table_of(target)
+    at = origins(split_of(homes().index, "test"), context_steps=168, horizon_steps=36, stride=47)
     return table, at, targets_at(table, at, horizon_steps=36)
 
 
@@ -56,7 +60,7 @@ def test_card_matches_its_weights_and_the_data(kind: str, target: str) -> None:
     assert card.parameters == sum(weight.numel() for network in model.networks for weight in network.parameters())
     assert card.data_digest == homes().digest
     assert card.series == DEFAULT_HOMES
-    assert card.weather == forecast_table(homes(), target).issued.note
+    assert card.weather == table_of(target).issued.note
     assert card.splits == {name: list(days) for name, days in SPLITS.items()}
     assert card.task == json.loads(json.dumps(asdict(model.task)))
     assert (model.task.context_steps, model.task.horizon_steps, model.task.covariates) == (168, 36, WEATHER)

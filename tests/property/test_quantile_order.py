@@ -54,7 +54,7 @@ def model(request) -> ForecasterBase:
     return make(kind, target)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(history=ANY_PAST, signs=SIGNS, covariates=COVARIATES, first_hour=st.integers(0, 167))
 def test_quantiles_never_cross(model, history, signs, covariates, first_hour) -> None:
     quantiles = model.predict(known(model, history, signs, covariates, first_hour))
@@ -73,7 +73,7 @@ def test_prices_may_fall_below_zero(kind: str) -> None:
     assert fitted(kind, "price").predict(inputs).max() < -30.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     features=hnp.arrays(np.float32, (5, 8), elements=st.floats(-1e4, 1e4, width=32)),
     seed=st.integers(0, 2**31 - 1),
