@@ -152,12 +152,12 @@ def test_a_sweep_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_forecaster_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     lines = complaint(capsys, "train", "forecaster", "--kind", "lstn", "--target", "load")
-    assert lines == ["unknown forecaster to train 'lstn'; allowed: lstm, transformer; did you mean 'lstm'?"]
+    assert lines == ["unknown forecaster to train 'lstn'; allowed: gbm, linear, lstm, transformer; did you mean 'lstm'?"]
 
 
 def test_a_forecaster_that_has_nothing_to_train(capsys: pytest.CaptureFixture[str]) -> None:
     lines = complaint(capsys, "train", "forecaster", "--kind", "persistence", "--target", "load")
-    assert lines == ["unknown forecaster to train 'persistence'; allowed: lstm, transformer"]
+    assert lines == ["unknown forecaster to train 'persistence'; allowed: gbm, linear, lstm, transformer"]
 
 
 def test_a_file_of_overrides_is_no_scenario(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import process_time
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -36,9 +36,9 @@ def test_a_thousand_series_are_forecast_a_day_ahead_within_budget(kind: str) -> 
     model.networks = tuple(model.build(model.config).eval() for _ in shipped.networks)
     inputs, spent_ms = known(task), []
     for _ in range(REPEATS):
-        began = process_time()
+        began = perf_counter()
         quantiles = model.predict(inputs)
-        spent_ms.append(1e3 * (process_time() - began))
+        spent_ms.append(1e3 * (perf_counter() - began))
     print(f"\n{kind}: {SERIES:,} series, 24 h ahead: {min(spent_ms):.1f} ms, budget {BUDGET_MS:.0f} ms")
     assert quantiles.shape == (SERIES, 24, 7)
     assert min(spent_ms) <= BUDGET_MS

@@ -106,8 +106,8 @@ def _demand(run: RunData) -> str:
     inside = ((foreseen["load_p10_kw"] <= load_kw) & (load_kw <= foreseen["load_p90_kw"])).mean()
     return (
         f"Over the run, the median of the load is off by {error.mean():.2f} kW on average, "
-        f"{percent(error.sum() / load_kw.sum(), 1)} of the load; {percent(inside)} of outcomes lie in the band made for "
-        "80 %."
+        f"{percent(error.sum() / load_kw.sum(), 1)} of the load; {percent(inside)} of outcomes lie in the band made "
+        "for 80 %."
     )
 
 

@@ -86,7 +86,9 @@ class FitSettings:
 SETTINGS: dict[str, FitSettings] = {
     "load": FitSettings(),
     "pv": FitSettings(),
-    "price": FitSettings(),
+    "price": FitSettings(
+        epochs=5, windows=25_600, batch=128, learning_rate=2e-3, group_share=0.0, average=0.995, validation_stride=24
+    ),
 }
 """Settings of each target, chosen on validation days."""
 
