@@ -161,7 +161,8 @@ class IssuedForecasts:
 
     def _may_cover(self, issues: IntArray, steps: IntArray, n_steps: int) -> BoolArray:
         """Return whether `issues` exist and reach as far as wanted; they may have gaps."""
-        return (issues >= 0) & (steps - self.issued_at[issues] + n_steps <= self.horizon_steps)
+        since = steps - self.issued_at[np.maximum(issues, 0)]
+        return (issues >= 0) & (since + n_steps <= self.horizon_steps)
 
     def _not_covered(self, step: int, n_steps: int) -> str:
         wanted = f"no forecast known at step {step} covers steps {step} to {step + n_steps - 1}"

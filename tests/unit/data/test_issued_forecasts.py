@@ -142,3 +142,9 @@ class TestLeakCheck:
     def test_a_leak_does(self) -> None:
         issued = stamped([0, 6, 12, 18], 20)
         assert (self.leaking(issued.poisoned_after(11, 1e6), 11) == 1e6).all()
+
+
+def test_asking_before_the_only_issue_is_refused() -> None:
+    only = IssuedForecasts(np.array([5]), np.ones((1, 3, 1)), ("temperature_c",))
+    with pytest.raises(DataError, match="no forecast known at step 2"):
+        only.known_at(2, 1)
