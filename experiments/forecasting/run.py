@@ -36,6 +36,7 @@ NETWORKS, LEARNERS = ("lstm", "transformer"), ("linear", "gbm", "lstm", "transfo
 SEEDS: dict[str, tuple[int, ...]] = {"lstm": (0, 1, 2), "transformer": (0, 1, 2)}
 """Seeds of what is fitted more than once; the others are fitted with seed 0."""
 YEAR_DAYS = 365
+OPENS, CLOSES = "<!-- tables -->", "<!-- /tables -->"
 CLOSED_LOOP_FIRST, CLOSED_LOOP_DAYS = "2017-06-16", 45
 CLOSED_LOOP = ("persistence", "persistence_ensemble", "lstm", "transformer", "perfect")
 PUBLISHED_NAIVE = {"BE": 1.361, "DE": 1.742, "FR": 1.160, "NP": 2.315, "PJM": 0.985}
@@ -312,7 +313,7 @@ def _peers_table(rows: dict[str, Any]) -> str:
 
 def _speed_table(figures: dict[str, Any]) -> str:
     cells = [
-        [kind, f"{spent:.0f}", f"{figures['infer_1000_ms'].get(kind, float('nan')):.0f}"]
+        [kind, f"{spent:.0f}", f"{figures['infer_1000_ms'][kind]:.0f}" if kind in figures["infer_1000_ms"] else "–"]
         for kind, spent in figures["train_s"].items()
     ]
     return _table("Time", ["model", "CPU s for six monthly fits", "1,000 series, 24 h ahead, wall ms"], cells)
@@ -325,6 +326,33 @@ def _closed_loop_table(rows: dict[str, Any]) -> str:
     ]
     heads = ["forecaster", "homes' bill", "plant's profit", "bill less profit", "MAE of the fleet's net, kW"]
     return _table("Closed loop under mpc, EUR a year", heads, cells)
+
+
+def spent_before(scratch: Path) -> float:
+    """Return the processor seconds of all fits and forecasts that are kept in the scratch folder."""
+    total = 0.0
+    for path in scratch.glob("**/refit_*.npz"):
+        with np.load(path) as kept:
+            total += float(kept["fit_s"]) + float(kept["predict_s"])
+    return total
+
+
+def write(figures: dict[str, Any], seconds: float) -> None:
+    """Write ``figures.json`` and the tables of the README."""
+    facts = environment()
+    stated = {
+        "command": "python experiments/forecasting/run.py",
+        "commit": facts["commit"],
+        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
+        "cores": os.cpu_count(),
+        "seconds": round(seconds),
+        "figures": figures,
+    }
+    study.keep(HERE / "figures.json", stated)
+    page = HERE / "README.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(OPENS)
+    after = rest.partition(CLOSES)[2]
+    page.write_text(f"{before}{OPENS}\n\n{table_of(figures)}\n\n{CLOSES}{after}", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -348,17 +376,7 @@ def main(arguments: list[str] | None = None) -> None:
             **closed_loop_part(scratch, quick=given.quick),
         }
     if not given.quick:
-        environ = environment()
-        content = {
-            "command": "python experiments/forecasting/run.py",
-            "commit": environ["commit"],
-            "versions": environ["versions"],
-            "cores": os.cpu_count(),
-            "seconds": round(time.perf_counter() - began),
-            "figures": figures,
-        }
-        study.keep(HERE / "figures.json", content)
-        (HERE / "tables.md").write_text(table_of(figures) + "\n", encoding="utf-8")
+        write(figures, time.perf_counter() - began + spent_before(scratch))
     print(json.dumps(figures))
 
 
