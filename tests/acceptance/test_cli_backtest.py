@@ -12,6 +12,7 @@ import pytest
 from vpp_sim.cli import main
 from vpp_sim.forecasting import fitting
 from vpp_sim.forecasting.fitting import FitSettings
+from vpp_sim.forecasting.neural import MEMBERS
 
 FIGURES = {"fan_chart.png", "error_by_horizon.png", "error_by_hour.png", "reliability.png"}
 FILE = ("--data", "toy.csv", "--id", "meter", "--time", "time", "--value", "kw")
@@ -98,7 +99,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     def cut_off(*arguments: Any, **more: Any) -> Any:
         nonlocal fits
         fits += 1
-        if fits == 5:  # the second network of the second seed
+        if fits == MEMBERS + 2:  # the second network of the second seed
             raise KeyboardInterrupt
         return fit(*arguments, **more)
 

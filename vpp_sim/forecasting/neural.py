@@ -202,7 +202,7 @@ def _rounded(network: QuantileNetwork) -> QuantileNetwork:
 def _pieces(rows: int) -> list[slice]:
     """Return the passes over so many series, the same on every machine, so that the bits are the same."""
     size = rows if rows <= ROWS_ALONE else min(-(-rows // WORKERS), ROWS_AT_ONCE)
-    return [slice(first, first + size) for first in range(0, rows, size)] if rows else [slice(0, 0)]
+    return [slice(first, first + size) for first in range(0, rows, max(size, 1))]
 
 
 def _mean(each: Sequence[Tensor]) -> Tensor:
