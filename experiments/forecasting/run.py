@@ -1,7 +1,8 @@
 """Run the study of forecasters and write its figures; ``--quick`` does a small version, writing nothing.
 
 A full run keeps what it has finished in its scratch folder and goes on from there. The prices of the open day-ahead
-benchmark are not part of the project; ``--epf`` names their file, and without it that table is left as it stands.
+benchmark and the peers' answers are not part of the project; ``--epf`` and ``--peers`` name them, and without them
+their rows are left as they stand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import side_by_side  # noqa: E402
 import study  # noqa: E402
 
 from vpp_sim.forecasting.fitting import FitSettings  # noqa: E402
+from vpp_sim.forecasting.model import PRETRAINED, file_digest, model_path  # noqa: E402
 from vpp_sim.forecasting.protocol import ForecastInputs, Task  # noqa: E402
 from vpp_sim.registry import FORECASTERS  # noqa: E402
 from vpp_sim.runs.manifest import environment  # noqa: E402
@@ -192,11 +194,17 @@ def closed_loop_part(scratch: Path, *, quick: bool) -> dict[str, Any]:
     days = 1 if quick else CLOSED_LOOP_DAYS
     found = {}
     for kind in ("persistence",) if quick else CLOSED_LOOP:
-        kept = scratch / "closed_loop" / f"{kind}.json"
+        kept = scratch / "closed_loop" / f"{kind}_{shipped_weights(kind)}.json"
         if not kept.is_file():
             study.keep(kept, _plant(kind, days, scratch))
         found[kind] = json.loads(kept.read_text(encoding="utf-8"))
     return {"closed_loop_eur": found}
+
+
+def shipped_weights(kind: str) -> str:
+    """Return what tells the shipped weights of a kind from others, so that no run with older ones is taken over."""
+    paths = [model_path(PRETRAINED, target, kind) for target in ("load", "pv")]
+    return "-".join(file_digest(path)[:8] for path in paths if path.is_file()) or "none"
 
 
 def _plant(kind: str, days: int, scratch: Path) -> dict[str, float]:
@@ -337,6 +345,15 @@ def spent_before(scratch: Path) -> float:
     return total
 
 
+def keep_what_was_not_run(figures: dict[str, Any], *, epf: bool, peers: bool) -> None:
+    """Take from the page's figures what this run had no file for: the prices, the peers."""
+    stated = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))["figures"]
+    if epf:
+        figures.update({name: stated[name] for name in ("epf_mase", "epf_train_s")})
+    if peers:
+        figures["peers"] |= {name: row for name, row in stated["peers"].items() if name in side_by_side.PEERS}
+
+
 def write(figures: dict[str, Any], seconds: float) -> None:
     """Write ``figures.json`` and the tables of the README."""
     facts = environment()
@@ -376,6 +393,7 @@ def main(arguments: list[str] | None = None) -> None:
             **closed_loop_part(scratch, quick=given.quick),
         }
     if not given.quick:
+        keep_what_was_not_run(figures, epf=given.epf is None, peers=given.peers is None)
         write(figures, time.perf_counter() - began + spent_before(scratch))
     print(json.dumps(figures))
 
