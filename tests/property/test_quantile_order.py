@@ -75,15 +75,17 @@ def test_prices_may_fall_below_zero(kind: str) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    features=hnp.arrays(np.float32, (5, 8), elements=st.floats(-1e4, 1e4, width=32)),
+    features=hnp.arrays(np.float32, (5, 3, 8), elements=st.floats(-1e4, 1e4, width=32)),
+    ends=hnp.arrays(np.float32, (5, 3, 2), elements=st.floats(-1e4, 1e4, width=32)),
     seed=st.integers(0, 2**31 - 1),
     levels=st.sampled_from([DEFAULT_LEVELS, (0.5,), (0.5, 0.6, 0.99), (0.01, 0.5)]),
 )
-def test_the_head_alone_cannot_cross(features, seed, levels) -> None:
+def test_the_head_alone_cannot_cross(features, ends, seed, levels) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = QuantileHead(8, 16, levels)
+        head = QuantileHead(8, 4, 16, levels)
+    base, hour = torch.from_numpy(ends).unbind(-1)
     with torch.inference_mode():
-        out = head(torch.from_numpy(features)).numpy()
-    assert out.shape == (5, len(levels))
+        out = head(torch.from_numpy(features), torch.from_numpy(features[:, 0, :4]), base, hour[:, :1], hour).numpy()
+    assert out.shape == (5, 3, len(levels))
     assert (np.diff(out, axis=-1) >= 0.0).all()

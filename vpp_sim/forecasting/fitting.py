@@ -65,6 +65,8 @@ class FitSettings:
         Steps between the origins of validation windows.
     median_weight : float
         Weight of the median in the loss, against one of every other level.
+    head_dropout : float
+        Share of the head's hidden features dropped at each step.
     refit : bool
         Whether to learn once more, from training and validation together, for the number of rounds that the validation
         chose: the latest weeks are those that are most like the coming ones.
@@ -72,22 +74,29 @@ class FitSettings:
 
     epochs: int = 4
     windows: int = 9_600
-    batch: int = 256
-    learning_rate: float = 4e-3
+    batch: int = 128
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     patience: int = 2
-    group_share: float = 0.2
+    group_share: float = 0.15
     average: float = 0.99
     validation_stride: int = 5
     median_weight: float = 3.0
+    head_dropout: float = 0.85
     refit: bool = True
 
 
 SETTINGS: dict[str, FitSettings] = {
     "load": FitSettings(),
-    "pv": FitSettings(),
+    "pv": FitSettings(head_dropout=0.0),
     "price": FitSettings(
-        epochs=5, windows=25_600, batch=128, learning_rate=2e-3, group_share=0.0, average=0.995, validation_stride=24
+        epochs=5,
+        windows=25_600,
+        learning_rate=2e-3,
+        group_share=0.0,
+        average=0.995,
+        validation_stride=24,
+        head_dropout=0.5,
     ),
 }
 """Settings of each target, chosen on validation days."""

@@ -9,7 +9,8 @@ A window goes through five stages:
 3. *Tokens*: a day makes one token [4]_: of the past its values and covariates, of the future the covariates as
    forecast, what the context says of the same hours, the day of the week by an embedding, and the hour of issue.
 4. *Core*: tokens to tokens, the future after the past.
-5. *Quantile head*: the median, and non-negative steps up and down from it, so that quantiles cannot cross.
+5. *Quantile head*: the median, steps up from it, and down from it shares of the way to what was least, so that
+   quantiles cannot cross and a low one knows the base load. It is wide, and most of it is dropped while it learns [5]_.
 
 Covariates are scaled by their mean and deviation in the training split; nothing else is fitted outside the gradient.
 
@@ -23,6 +24,8 @@ References
    https://doi.org/10.48550/arXiv.2205.13504
 .. [4] Y. Nie et al., "A Time Series is Worth 64 Words: Long-term Forecasting with Transformers", ICLR 2023.
    https://doi.org/10.48550/arXiv.2211.14730
+.. [5] N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", Journal of Machine
+   Learning Research 15, 2014. https://jmlr.org/papers/v15/srivastava14a.html
 """
 
 from __future__ import annotations
@@ -47,7 +50,17 @@ SMALLEST_VARIANCE = 1e-6
 """Keeps the slope of the deviation of equal days finite."""
 
 WEEKDAY_FEATURES = 4
-ANCHORS = 7
+LAGS, RECENT_DAYS, FADING = 7, 3, 0.6
+"""Days looked back at hour by hour, days that count as recent, and the weight of a day against the one after it."""
+
+ANCHORS, STANDING = 9 + LAGS, 9
+"""Features of the context by hour of the day, and of the context as a whole."""
+
+TOKEN_ANCHORS = (0, -1, -LAGS)
+"""Anchors that a token of the future holds: the mean, the latest day, and the day a week before."""
+
+STEP_UP, STEP_DOWN, TO_LEAST, TO_LEAST_OF_HOUR = -1.0, -1.5, -3.0, -1.0
+"""Where an untrained head begins: steps before a softplus, shares before a sigmoid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,8 @@ class NetworkConfig:
         Features of a step that the core hands to the head.
     head_width : int
         Hidden features of the head.
-    dropout : float
-        Share of features dropped while training.
+    dropout, head_dropout : float
+        Share of features dropped while training, of tokens and of the head's hidden features.
     non_negative : bool
         Whether the target cannot be negative; hours that were always zero then stay zero, as a solar night does.
     levels : tuple of float
@@ -96,8 +109,9 @@ class NetworkConfig:
     layers: int = 1
     heads: int = 4
     step_features: int = 8
-    head_width: int = 32
+    head_width: int = 128
     dropout: float = 0.3
+    head_dropout: float = 0.0
     non_negative: bool = True
     levels: tuple[float, ...] = DEFAULT_LEVELS
 
@@ -138,30 +152,59 @@ class WindowBatch:
 
 
 class QuantileHead(nn.Module):
-    """Turn features into quantiles that cannot cross: the median, and non-negative steps up and down from it.
+    """Turn features into quantiles that cannot cross.
+
+    The median is a base and what the features add to it. Each level above is a non-negative step from the one before.
+    Each level below goes a share of the way to the least value of all, a share of the way to the least of that hour,
+    and a non-negative step: what a home uses at least is known better than the deviation of what it uses.
 
     Parameters
     ----------
-    features : int
-        Input features.
+    features, standing : int
+        Input features of a step, and of a window whatever the step.
     hidden : int
         Hidden features.
     levels : tuple of float
         Quantile levels Q, 0.5 among them.
+    dropout : float
+        Share of hidden features dropped while training.
     """
 
-    def __init__(self, features: int, hidden: int, levels: tuple[float, ...]) -> None:
+    def __init__(
+        self, features: int, standing: int, hidden: int, levels: tuple[float, ...], dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.median, count = levels.index(0.5), len(levels)
-        self.body = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, count))
+        self.median, higher = levels.index(0.5), len(levels) - levels.index(0.5) - 1
+        self.parts = [self.median, 1, higher, self.median, self.median]
+        self.of_step, self.of_window = nn.Linear(features, hidden, bias=False), nn.Linear(standing, hidden)
+        self.drop, self.out = nn.Dropout(dropout), nn.Linear(hidden, sum(self.parts))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return shape (..., Q), non-decreasing along Q, of features (..., F)."""
-        raw: Tensor = self.body(features)
-        middle, steps = raw[..., self.median : self.median + 1], functional.softplus(raw - 1.0)
-        below = middle - steps[..., : self.median].flip(-1).cumsum(dim=-1).flip(-1)
-        above = middle + steps[..., self.median + 1 :].cumsum(dim=-1)
-        return torch.cat([below, middle, above], dim=-1)
+    def forward(self, features: Tensor, standing: Tensor, base: Tensor, least: Tensor, least_of_hour: Tensor) -> Tensor:
+        """Return quantiles (B, H, Q), non-decreasing along Q.
+
+        Parameters
+        ----------
+        features : Tensor, shape (B, H, F)
+            What is known of each step.
+        standing : Tensor, shape (B, G)
+            What is known whatever the step.
+        base : Tensor, shape (B, H)
+            To which the median adds.
+        least, least_of_hour : Tensor, shape (B, 1) and (B, H)
+            Towards which the levels below the median go, where they lie lower.
+        """
+        hidden = self.of_step(features).add_(self.of_window(standing)[:, None]).relu_()
+        down, middle, up, to_least, to_hour = torch.split(self.out(self.drop(hidden)), self.parts, dim=-1)
+        steps = functional.softplus(down + STEP_DOWN)
+        shares = functional.sigmoid(to_least + TO_LEAST), functional.sigmoid(to_hour + TO_LEAST_OF_HOUR)
+        quantiles = [middle[..., 0] + base]
+        for q in range(self.median):
+            above = quantiles[-1]
+            near = shares[0][..., q] * functional.relu(above - least)
+            near_hour = shares[1][..., q] * functional.relu(above - least_of_hour)
+            quantiles.append(above - near - near_hour - steps[..., q])
+        higher = quantiles[0][..., None] + functional.softplus(up + STEP_UP).cumsum(dim=-1)
+        return torch.cat([torch.stack(quantiles[::-1], dim=-1), higher], dim=-1)
 
 
 class QuantileNetwork(nn.Module):
@@ -195,8 +238,8 @@ class QuantileNetwork(nn.Module):
         self.linear = nn.Linear(config.context_steps, day)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        features = config.step_features + ANCHORS + 3 * count + 4 + WEEKDAY_FEATURES + 1
-        self.head = QuantileHead(features, config.head_width, config.levels)
+        features = config.step_features + ANCHORS + 3 * count + 4 + WEEKDAY_FEATURES
+        self.head = QuantileHead(features, 1 + STANDING, config.head_width, config.levels, config.head_dropout)
 
     def fit_scaler(self, covariates: FloatArray) -> None:
         """Set centre and spread of the covariates from those observed in the training split, shape (T, C)."""
@@ -219,7 +262,8 @@ class QuantileNetwork(nn.Module):
         """Return quantiles (B, H, Q) in deviations from the mean of the context."""
         config, rows = self.config, batch.history.shape[0]
         cycle = self.cycle[batch.day_of_week * 24 + batch.hour.long()]
-        residual = (batch.history - mean) / scale - cycle[:, : config.context_steps]
+        history = (batch.history - mean) / scale
+        residual = history - cycle[:, : config.context_steps]
         days = residual.reshape(rows, config.past_days, config.day_steps)
         level = torch.asinh(mean / scale)
         weekday = self.weekday(batch.day_of_week[:, :: config.day_steps])
@@ -229,9 +273,11 @@ class QuantileNetwork(nn.Module):
         steps = self.unfold(out).reshape(rows, -1, config.step_features)[:, : config.horizon_steps]
         day_ahead = weekday[:, config.past_days :].repeat_interleave(config.day_steps, dim=1)[:, : config.horizon_steps]
         known = [anchors, weather[1], self.waves(batch.hour[:, config.context_steps :]), day_ahead]
-        quantiles: Tensor = self.head(torch.cat([steps, *known, self.over_horizon(level[:, None])], dim=-1))
+        standing = torch.cat([level, self.standing(days)], dim=-1)
         base = self.repeated(days.mean(dim=1) + self.linear(residual)) + cycle[:, config.context_steps :]
-        quantiles = quantiles + base[..., None]
+        least_of_hour = self.repeated(history.reshape(days.shape).amin(dim=1))
+        least = history.amin(dim=1, keepdim=True)
+        quantiles: Tensor = self.head(torch.cat([steps, *known], dim=-1), standing, base, least, least_of_hour)
         if not config.non_negative:
             return quantiles
         return torch.where(self.awake(batch.history)[..., None], quantiles, (-mean / scale)[..., None])
@@ -245,7 +291,7 @@ class QuantileNetwork(nn.Module):
         ----------
         days : Tensor, shape (B, D, S)
             Residuals of the past, by day.
-        anchors : Tensor, shape (B, H, 7)
+        anchors : Tensor, shape (B, H, 16)
             What the context says about each future step.
         weather : tuple of Tensor
             Covariates of the past (B, D, S * C), and of each future step (B, H, 3 C).
@@ -257,7 +303,7 @@ class QuantileNetwork(nn.Module):
         config, count = self.config, self.config.covariates
         of_past, of_future = issue[:, None, :2].expand(-1, config.past_days, -1), issue[:, None]
         past = torch.cat([days, weather[0], weekday[:, : config.past_days], of_past], dim=-1)
-        ahead = torch.cat([weather[1][..., : 2 * count], anchors[..., [0, 4, 6]]], dim=-1)
+        ahead = torch.cat([weather[1][..., : 2 * count], anchors[..., TOKEN_ANCHORS]], dim=-1)
         missing = config.future_days * config.day_steps - config.horizon_steps
         ahead = functional.pad(ahead, (0, 0, 0, missing)).reshape(len(days), config.future_days, -1)
         future = torch.cat(
@@ -279,15 +325,37 @@ class QuantileNetwork(nn.Module):
         return days.reshape(rows, config.past_days, -1), torch.cat([future, beyond_mean, beyond_latest], dim=-1)
 
     def anchors(self, days: Tensor) -> Tensor:
-        """Return (B, H, 7): what the context (B, D, S) says about each future step.
+        """Return (B, H, 16): what the context (B, D, S) says about each future step, at its hour of the day.
 
-        Mean, deviation, lowest and highest value of the same hour over the days of the context, and the value of the
-        latest day, the second-latest, and a week before.
+        Mean, deviation, least and most over the days; the mean of the latest three, and of all with weights
+        that fade; the mean and the latest day with the steps beside, the slope of the mean; the latest seven days,
+        oldest first.
         """
-        mean = days.mean(dim=1)
+        mean, latest = days.mean(dim=1), days[:, -1]
         deviation = ((days - mean[:, None]).square().mean(dim=1) + SMALLEST_VARIANCE).sqrt()
-        extremes = (days.amin(dim=1), days.amax(dim=1))
-        return self.repeated(torch.stack([mean, deviation, *extremes, days[:, -1], days[:, -2], days[:, -7]], dim=-1))
+        extremes = days.amin(dim=1), days.amax(dim=1)
+        weights = FADING ** torch.arange(days.shape[1] - 1.0, -1.0, -1.0)
+        fading = (days * (weights / weights.sum())[:, None]).sum(dim=1)
+        recent = days[:, -RECENT_DAYS:].mean(dim=1)
+        slope = mean.roll(-1, 1) - mean.roll(1, 1)
+        shapes = recent, fading, _with_beside(mean), _with_beside(latest), slope
+        return self.repeated(torch.stack([mean, deviation, *extremes, *shapes, *days[:, -LAGS:].unbind(1)], dim=-1))
+
+    def standing(self, days: Tensor) -> Tensor:
+        """Return (B, 9): what the context (B, D, S) says whatever the hour.
+
+        The least value; means of the latest day, of the one before, and of the latest three; deviation of the mean day
+        and of the latest; the latest value, the mean of the latest quarter of a day, and by how much the latest eighth
+        exceeds the mean day.
+        """
+        mean, latest, eighth = days.mean(dim=1), days[:, -1], max(self.config.day_steps // 8, 1)
+        features = [
+            days.amin(dim=(1, 2)),
+            *(latest.mean(dim=1), days[:, -2].mean(dim=1), days[:, -RECENT_DAYS:].mean(dim=(1, 2))),
+            *(each.var(dim=1, correction=0).add(SMALLEST_VARIANCE).sqrt() for each in (mean, latest)),
+            *(latest[:, -1], latest[:, -2 * eighth :].mean(dim=1), (latest - mean)[:, -eighth:].mean(dim=1)),
+        ]
+        return torch.stack(features, dim=-1)
 
     def awake(self, history: Tensor) -> Tensor:
         """Return (B, H): whether the context saw more than zero at that hour or next to it; if not, it is night."""
@@ -301,10 +369,6 @@ class QuantileNetwork(nn.Module):
             return day[:, : self.config.horizon_steps]
         return torch.cat([day] * self.config.future_days, dim=1)[:, : self.config.horizon_steps]
 
-    def over_horizon(self, one: Tensor) -> Tensor:
-        """Return features (B, 1, F) for every step of the horizon."""
-        return one.expand(-1, self.config.horizon_steps, -1)
-
     @staticmethod
     def waves(hour: Tensor) -> Tensor:
         """Return (B, H, 4): two harmonics of the day."""
@@ -316,3 +380,8 @@ class QuantileNetwork(nn.Module):
         """Return (B, 3): the hour of issue as sine and cosine, and the level (B, 1) of the context."""
         angle = hour[:, :1] * (2.0 * torch.pi / 24)
         return torch.cat([angle.sin(), angle.cos(), level], dim=-1)
+
+
+def _with_beside(day: Tensor) -> Tensor:
+    """Return the mean of each step of a day (B, S) and those beside it."""
+    return (day + day.roll(1, 1) + day.roll(-1, 1)) / 3.0

@@ -71,6 +71,7 @@ class NeuralForecaster(ForecasterBase):
         members: int = MEMBERS,
     ) -> None:
         super().__init__(task)
+        self.settings, self.members = settings or SETTINGS[task.target], members
         self.config = config or NetworkConfig(
             core=self.kind,
             context_steps=task.context_steps,
@@ -79,9 +80,9 @@ class NeuralForecaster(ForecasterBase):
             covariates=len(task.covariates),
             non_negative=task.non_negative,
             levels=task.levels,
+            head_dropout=self.settings.head_dropout,
             **self.sizes,
         )
-        self.settings, self.members = settings or SETTINGS[task.target], members
         self.networks: tuple[QuantileNetwork, ...] = ()
 
     @staticmethod

@@ -139,16 +139,32 @@ def test_weights_that_are_wild_give_no_crossing(kind: str, inputs: ForecastInput
         assert (np.diff(quantiles, axis=-1) >= 0.0).all()
 
 
-def test_the_head_gives_the_median_and_steps_away_from_it() -> None:
-    head = QuantileHead(4, 8, (0.1, 0.4, 0.5, 0.9))
+def test_the_head_gives_the_median_and_steps_and_shares_away_from_it() -> None:
+    head = QuantileHead(4, 5, 8, (0.1, 0.4, 0.5, 0.9))
     with torch.no_grad():
-        head.body[-1].weight.zero_()
-        head.body[-1].bias.copy_(torch.tensor([1.0, 1.0, 7.0, 1.0]))
-        out = head(torch.zeros(2, 3, 4))
-    # softplus(1 - 1) = log 2 = 0.6931: two steps below the median, one step above it.
+        head.out.weight.zero_()
+        # Steps, the median, a step, and no shares of the way to the least or to that of the hour.
+        head.out.bias.copy_(torch.tensor([1.5, 1.5, 4.0, 1.0, -1e4, -1e4, -1e4, -1e4]))
+        flat = torch.zeros(2, 3)
+        out = head(torch.zeros(2, 3, 4), torch.zeros(2, 5), flat + 3.0, flat[:, :1] - 1.0, flat + 5.0)
+    # softplus(1.5 - 1.5) = softplus(1 - 1) = log 2: two steps below a median of 3 + 4, one step above it.
     step = float(np.log(2.0))
     expected = torch.tensor([7.0 - 2 * step, 7.0 - step, 7.0, 7.0 + step]).expand(2, 3, 4)
     torch.testing.assert_close(out, expected)
+
+
+def test_low_quantiles_go_shares_of_the_way_to_what_was_least() -> None:
+    head = QuantileHead(4, 5, 8, (0.1, 0.4, 0.5, 0.9))
+    with torch.no_grad():
+        head.out.weight.zero_()
+        # No steps down; sigmoid(3 - 3) = half of the way to the least, sigmoid(1 - 1) = half of that to the hour's.
+        head.out.bias.copy_(torch.tensor([-1e4, -1e4, 0.0, 1.0, 3.0, 3.0, 1.0, -1e4]))
+        flat = torch.zeros(1, 1)
+        out = head(torch.zeros(1, 1, 4), torch.zeros(1, 5), flat + 8.0, flat, flat + 6.0)[0, 0, :3]
+        beneath = head(torch.zeros(1, 1, 4), torch.zeros(1, 5), flat - 8.0, flat, flat)[0, 0, :3]
+    # From 8: half of 8 to the least and half of 2 to the hour's, so 3; from 3: half of 3, and the hour's lies above.
+    assert out.tolist() == [1.5, 3.0, 8.0]
+    assert beneath.tolist() == [-8.0, -8.0, -8.0]
 
 
 def test_predicting_leaves_the_threads_of_torch_alone(inputs: ForecastInputs) -> None:
