@@ -131,12 +131,34 @@ def test_all_controllers_take_part_and_foresight_says_so(capsys: pytest.CaptureF
     assert said_of(capsys, *days, "--homes", "1", "-q").splitlines() == [folder]
 
 
+@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.parametrize(
+    ("days", "met", "warning"),
+    [
+        (("2017-04-29", "2017-05-02"), ["train"], "warning: ppo learned from some of these days"),
+        (("2017-05-01", "2017-05-02"), ["validation"], "warning: ppo was chosen on some of these days"),
+        (("2017-06-15", "2017-06-17"), ["validation"], "warning: ppo was chosen on some of these days"),
+        (("2017-06-16", "2017-06-17"), [], None),
+    ],
+)
+def test_days_that_a_policy_has_met_are_told(
+    capsys: pytest.CaptureFixture[str], days: tuple[str, str], met: list[str], warning: str | None
+) -> None:
+    """The splits: train to 2017-04-30, validation to 2017-06-15, test from then on."""
+    options = ("--first", days[0], "--last", days[1], "--homes", "1", "--kinds", "ppo,idle", "--out", "out")
+    out = said_of(capsys, *options)
+    assert {row["controller"]: row["met_before"] for row in found_in("out")["results"]} == {"ppo": met, "idle": []}
+    assert (warning in out) if warning else ("warning" not in out)
+    assert ("**ppo" in Path("out/summary.md").read_text(encoding="utf-8")) is bool(met)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--kinds", "ppoo"], "unknown storage controller 'ppoo'"),
         (["--kinds", "ppo,ppo"], "controllers must be named once each; got ppo, ppo"),
         (["--split", "train"], "Invalid value for '--split'"),
+        (["--split", "test", *DAYS], "--split: not with --first and --last, which name the days"),
         (["--first", "2017-07-01"], "a trial needs its first and its last day, or neither"),
         (["--first", "July", "--last", "2017-07-02"], "--first July: expected a day such as 2017-07-01"),
         (["--first", "2017-07-02", "--last", "2017-07-01"], "the last day, 2017-07-01, must lie after the first"),

@@ -87,6 +87,7 @@ def ess(
     from vpp_sim.trials.request import TrialRequest
     from vpp_sim.trials.run import run_trial
 
+    _require_one_of(context, "split", first or last)
     request = TrialRequest(
         kinds=_names(kinds),
         policies=_policies(policies),
@@ -108,6 +109,12 @@ def ess(
     if not quiet:
         _print(result)
     typer.echo(folder)
+
+
+def _require_one_of(context: typer.Context, option: str, days: str | None) -> None:
+    given = context.get_parameter_source(option)
+    if days and given is not None and given.name == "COMMANDLINE":
+        raise UserError(f"--{option}: not with --first and --last, which name the days")
 
 
 def _names(texts: Sequence[str] | None) -> tuple[str, ...]:
@@ -168,7 +175,7 @@ def _draw(result: TrialResult, folder: Path) -> None:
 
 
 def _print(result: TrialResult) -> None:
-    from vpp_sim.trials.output import HEADS, amounts
+    from vpp_sim.trials.output import HEADS, amounts, warnings
     from vpp_sim.trials.request import ACTS, TARIFFS
 
     request, best_eur = result.request, result.rows[0]["best_eur_per_home"]
@@ -183,3 +190,5 @@ def _print(result: TrialResult) -> None:
     if truth:
         typer.echo(f"knows the coming day as it will be: {', '.join(truth)}")
     print_table(HEADS, amounts(result), text_columns=HEADS[:2])
+    for text in warnings(result):
+        typer.echo(f"warning: {text}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vpp_sim.trials.run import TrialResult
 
-__all__ = ["HEADS", "RESULT", "SUMMARY", "amounts", "require_room", "share_rows", "write_trial"]
+__all__ = ["HEADS", "RESULT", "SUMMARY", "amounts", "require_room", "share_rows", "warnings", "write_trial"]
 
 RESULT, SUMMARY = "evaluation.json", "summary.md"
 
@@ -95,6 +95,16 @@ def share_rows(result: TrialResult) -> list[list[str]]:
     return [[row["controller"], *(_number(share, 3) for share in row["shares"].values())] for row in result.rows]
 
 
+def warnings(result: TrialResult) -> list[str]:
+    """Return sentences on policies that have met the days before."""
+    how = {"train": "learned from some of these days", "validation": "was chosen on some of these days"}
+    return [
+        f"{row['controller']} {how[split]}: its share says little of other days"
+        for row in result.rows
+        for split in row["met_before"]
+    ]
+
+
 def _said(result: TrialResult, command: str) -> dict[str, Any]:
     return {
         "command": command,
@@ -112,6 +122,7 @@ def _said(result: TrialResult, command: str) -> dict[str, Any]:
             "share_of_sum": "summed saving by summed saving of perfect foresight",
             "saving_eur_per_home": "against no battery; what is stored at the end is worth nothing",
             "cycles": "energy in and out of the cells by twice the usable energy, mean over homes",
+            "met_before": "splits of a policy's own training that these days meet",
             "projected": "asks of a policy that a limit of the battery cut, all homes, mean over seeds",
             "homes_ahead": "homes with a greater share than both self_consumption and mpc",
             "cpu_s": "processor time of acting, mean over seeds",
@@ -138,6 +149,7 @@ def _markdown(result: TrialResult, command: str) -> str:
         "",
         *_table(HEADS, amounts(result)),
         "",
+        *(f"**{text}.**  " for text in warnings(result)),
         "share: of the saving of perfect foresight, mean over homes and seeds. 95 % over homes: bootstrap. ± seeds: "
         "standard deviation. of sum: summed saving by summed optimum. cycles: equivalent full ones. projected: asks "
         "that a limit of the battery cut, following the meter with a full or an empty one among them. ahead: homes in "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vpp_sim.trials.record import Record
     from vpp_sim.trials.request import TrialRequest
 
-__all__ = ["Entrant", "TrialResult", "Tried", "entrants", "knowledge", "run_trial"]
+__all__ = ["Entrant", "TrialResult", "Tried", "entrants", "knowledge", "met_days", "run_trial"]
 
 _STEP_S = 3600
 _RULE_AND_PLAN = ("self_consumption", "mpc")
@@ -49,6 +49,9 @@ class Entrant:
         How it did on validation as it was trained; empty where it was not.
     weights_sha256 : str, optional
         Of what it learned.
+    met : str, optional
+        Which of the days it has met before: ``"train"`` if it learned from some, ``"validation"`` if it was chosen on
+        some.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Entrant:
     seed: int | None = None
     scores: tuple[float, ...] = ()
     weights_sha256: str | None = None
+    met: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,9 +182,9 @@ def entrants(request: TrialRequest) -> list[Entrant]:
     DataError
         If a folder holds no policy, or two policies of a row have one seed.
     """
-    trained = [one for text in request.policies for one in _policies_in(text)]
+    trained = [one for text in request.policies for one in _policies_in(text, request)]
     instead = {one.name for one in trained}
-    named = [_registered(kind) for kind in request.kinds or CONTROLLERS.names if kind not in instead]
+    named = [_registered(kind, request) for kind in request.kinds or CONTROLLERS.names if kind not in instead]
     seen: set[tuple[str, int | None]] = set()
     for one in trained:
         if (one.name, one.seed) in seen:
@@ -227,17 +231,30 @@ def knowledge(request: TrialRequest, controller: Controller) -> str:
     return f"{ACTS[request.acts]}; {TARIFFS[request.tariff]}"
 
 
-def _registered(kind: str) -> Entrant:
+def met_days(card: PolicyCard, request: TrialRequest) -> str | None:
+    """Return which split of a policy's card the days of a trial meet, the worst one first, or none."""
+    if card.source != request.source:
+        return None
+    first, last = request.days
+    for split in ("train", "validation"):
+        begin, end = card.splits.get(split, ("9999", "0000"))
+        if begin <= last and first <= end:
+            return split
+    return None
+
+
+def _registered(kind: str, request: TrialRequest) -> Entrant:
     controller = CONTROLLERS.load(kind).open(_STEP_S)
     card: PolicyCard | None = getattr(controller, "card", None)
-    return Entrant(kind, controller) if card is None else _learned(kind, controller, card)
+    return Entrant(kind, controller) if card is None else _learned(kind, controller, card, request)
 
 
-def _learned(name: str, controller: Controller, card: PolicyCard) -> Entrant:
-    return Entrant(name, controller, card.seed, tuple(card.validation_scores), card.weights_sha256)
+def _learned(name: str, controller: Controller, card: PolicyCard, request: TrialRequest) -> Entrant:
+    scores = tuple(card.validation_scores)
+    return Entrant(name, controller, card.seed, scores, card.weights_sha256, met_days(card, request))
 
 
-def _policies_in(text: str) -> list[Entrant]:
+def _policies_in(text: str, request: TrialRequest) -> list[Entrant]:
     label, equals, path = text.rpartition("=")
     folder = Path(path)
     kinds = sorted(card.stem.removeprefix("ess_") for card in folder.glob("ess_*.json"))
@@ -249,7 +266,7 @@ def _policies_in(text: str) -> list[Entrant]:
         card = read_policy_card(kind, folder)
         name = f"{label}_{kind}" if equals else kind
         controller = CONTROLLERS.load(kind).open(_STEP_S, folder)
-        found.append(_learned(name, controller, card))
+        found.append(_learned(name, controller, card, request))
     return found
 
 
@@ -280,6 +297,7 @@ def _row(result: TrialResult, name: str, seeds: Sequence[Tried]) -> dict[str, An
         "knew": knowledge(result.request, seeds[0].entrant.controller),
         "seeds": [one.entrant.seed for one in seeds if one.entrant.seed is not None],
         "weights_sha256": [one.entrant.weights_sha256 for one in seeds if one.entrant.weights_sha256 is not None],
+        "met_before": sorted({one.entrant.met for one in seeds if one.entrant.met is not None}),
         "share": float(by_home[worth].mean()) if worth.any() else None,
         "interval_over_homes": bootstrap_interval(by_home),
         "spread_over_seeds": spread_of(by_seed) if worth.any() else None,
