@@ -118,6 +118,18 @@ def test_seeds_make_a_row_and_a_spread(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("_undrawn")
+def test_a_plan_on_a_perfect_forecast_comes_near_the_optimum(capsys: pytest.CaptureFixture[str]) -> None:
+    shares = {}
+    for forecast in ("yesterday", "perfect"):
+        given = ("--homes", "2,4", "--kinds", "mpc,self_consumption", "--forecast", forecast, "--out", forecast)
+        out = said_of(capsys, *DAYS, *given)
+        shares[forecast] = {row["controller"]: row["share"] for row in found_in(forecast)["results"]}
+    assert "known of load and sun: the coming day as it will be, which nobody knows: a bound" in out
+    assert shares["perfect"]["mpc"] > 0.98 > shares["yesterday"]["mpc"]
+    assert shares["perfect"]["self_consumption"] == shares["yesterday"]["self_consumption"]
+
+
+@pytest.mark.usefixtures("_undrawn")
 def test_all_controllers_take_part_and_foresight_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     days = ("--first", "2017-07-01", "--last", "2017-07-02")
     out = said_of(capsys, *days, "--homes", "1")

@@ -65,6 +65,10 @@ def ess(
         Literal["after_meter", "before_meter"],
         typer.Option("--acts", help="Whether this step's load and sun are metered before a controller acts."),
     ] = "after_meter",
+    forecast: Annotated[
+        Literal["yesterday", "perfect"],
+        typer.Option("--forecast", help="Of load and sun: yesterday's values, or the truth, as a bound."),
+    ] = "yesterday",
     source: Annotated[str, typer.Option("--source", help=f"Homes: {', '.join(HOME_SOURCES.names)}.")] = "fontana",
     homes: Annotated[
         list[str] | None,
@@ -96,6 +100,7 @@ def ess(
         last=_day("--last", last),
         tariff=tariff,
         acts=acts,
+        forecast=forecast,
         source=source,
         homes=tuple(f"home_{name}" if name.isdigit() else name for name in _names(homes)),
         prices=prices,
@@ -176,7 +181,7 @@ def _draw(result: TrialResult, folder: Path) -> None:
 
 def _print(result: TrialResult) -> None:
     from vpp_sim.trials.output import HEADS, amounts, warnings
-    from vpp_sim.trials.request import ACTS, TARIFFS
+    from vpp_sim.trials.request import TARIFFS
 
     request, best_eur = result.request, result.rows[0]["best_eur_per_home"]
     first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (result.homes.times[0], result.homes.times[-1]))
@@ -184,7 +189,7 @@ def _print(result: TrialResult) -> None:
         f"{len(result.homes.names)} homes of {request.source}, {first} to {last}; "
         f"perfect foresight saves {best_eur:.2f} EUR a home against no battery"
     )
-    typer.echo(f"known of load and sun: {ACTS[request.acts]}")
+    typer.echo(f"known of load and sun: {request.known_of_load}")
     typer.echo(f"known of prices: {TARIFFS[request.tariff]}")
     truth = [one.entrant.name for one in result.tried if one.entrant.controller.needs_truth]
     if truth:

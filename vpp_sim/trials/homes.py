@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +78,8 @@ def homes_on_trial(request: TrialRequest) -> TrialHomes:
     cases = reference_cases(
         net_kw, tariff, hour[rows], battery=_battery(homes), set_daily=request.tariff == "wholesale"
     )
+    if request.forecast == "perfect":
+        cases = replace(cases, foreseen_kw=cases.net_kw)
     times = index[rows][cases.first_step : cases.last_step]
     return TrialHomes(cases, times, homes.names, {"homes": homes.digest, "prices": series.digest})
 

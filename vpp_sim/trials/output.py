@@ -10,7 +10,7 @@ from vpp_sim.backtesting.output import one_move
 from vpp_sim.errors import DataError
 from vpp_sim.runs.manifest import environment
 from vpp_sim.trials.measures import CONFIDENCE, RESAMPLES
-from vpp_sim.trials.request import ACTS, TARIFFS
+from vpp_sim.trials.request import TARIFFS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,7 @@ def _markdown(result: TrialResult, command: str) -> str:
         f"{times[-1]:%Y-%m-%d %H:%M} ({times.tz}). Perfect foresight saves {best_eur:.2f} EUR a home, against "
         "no battery.",
         "",
-        f"What controllers knew of load and sun: {ACTS[request.acts]}. Of prices: {TARIFFS[request.tariff]}."
+        f"What controllers knew of load and sun: {request.known_of_load}. Of prices: {TARIFFS[request.tariff]}."
         + (f" Only {', '.join(truth)} knew the coming day as it will be." if truth else ""),
         "",
         *_table(HEADS, amounts(result)),

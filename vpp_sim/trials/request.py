@@ -12,7 +12,7 @@ from vpp_sim.training import SPLITS
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["ACTS", "DAYS", "TARIFFS", "TrialRequest"]
+__all__ = ["ACTS", "DAYS", "FORECASTS", "TARIFFS", "TrialRequest"]
 
 TARIFFS: dict[str, str] = {
     "own": "the homes' own tariff, known in advance, nothing paid for feeding in",
@@ -24,7 +24,13 @@ ACTS: dict[str, str] = {
     "after_meter": "this step's load and sun as metered, then every hour as it was the day before",
     "before_meter": "every hour as it was the day before, this one too",
 }
-"""When controllers act, and what they know of load and sun."""
+"""When controllers act, and what they know of load and sun where they foresee yesterday."""
+
+FORECASTS: dict[str, str] = {
+    "yesterday": "each hour is foreseen as it was the day before",
+    "perfect": "the coming day as it will be, which nobody knows: a bound",
+}
+"""What controllers foresee of load and sun."""
 
 DAYS: tuple[str, ...] = ("validation", "test")
 """Splits that a trial can be on; nobody learns from them."""
@@ -49,6 +55,8 @@ class TrialRequest:
         One of :data:`TARIFFS`.
     acts : {"after_meter", "before_meter"}
         When controllers act.
+    forecast : str
+        One of :data:`FORECASTS`.
     source : str
         Source of homes.
     homes : tuple of str
@@ -59,7 +67,7 @@ class TrialRequest:
     Raises
     ------
     UnknownNameError
-        If there is no such controller, split, tariff, or time to act.
+        If there is no such controller, split, tariff, forecast, or time to act.
     DataError
         If a name is given twice, only one of the days is given, or the last lies before the first.
     """
@@ -71,6 +79,7 @@ class TrialRequest:
     last: date | None = None
     tariff: str = "own"
     acts: Literal["after_meter", "before_meter"] = "after_meter"
+    forecast: str = "yesterday"
     source: str = "fontana"
     homes: tuple[str, ...] = ()
     prices: str = "netherlands_day_ahead"
@@ -82,6 +91,7 @@ class TrialRequest:
         for what, name, allowed in (
             ("split", self.split, DAYS),
             ("tariff", self.tariff, tuple(TARIFFS)),
+            ("forecast", self.forecast, tuple(FORECASTS)),
             ("time to act", self.acts, tuple(ACTS)),
         ):
             if name not in allowed:
@@ -98,6 +108,11 @@ class TrialRequest:
     def days(self) -> tuple[str, str]:
         """First and last local day, both inclusive."""
         return (str(self.first), str(self.last)) if self.first else SPLITS[self.split]
+
+    @property
+    def known_of_load(self) -> str:
+        """What controllers know of load and sun, in words."""
+        return ACTS[self.acts] if self.forecast == "yesterday" else FORECASTS[self.forecast]
 
     def described(self) -> dict[str, Any]:
         """Return the request as JSON holds it."""

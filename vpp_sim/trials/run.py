@@ -16,7 +16,7 @@ from vpp_sim.registry import CONTROLLERS
 from vpp_sim.trials.homes import homes_on_trial
 from vpp_sim.trials.measures import bootstrap_interval, shares_of, spread_of
 from vpp_sim.trials.record import optimal_record, recorded
-from vpp_sim.trials.request import ACTS, TARIFFS
+from vpp_sim.trials.request import TARIFFS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -228,7 +228,7 @@ def knowledge(request: TrialRequest, controller: Controller) -> str:
     """Return what a controller knew, in a sentence."""
     if controller.needs_truth:
         return "load, sun and prices of the coming day as they will be"
-    return f"{ACTS[request.acts]}; {TARIFFS[request.tariff]}"
+    return f"{request.known_of_load}; {TARIFFS[request.tariff]}"
 
 
 def met_days(card: PolicyCard, request: TrialRequest) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_env_of_learners
 
 from vpp_sim.devices.battery import BatteryFleet
@@ -191,3 +193,13 @@ def test_shaping_moves_rewards_but_not_what_a_policy_adds_up_to(cases: Cases) ->
     left = stored_value_eur(cases, lanes.fleet, *end)
     np.testing.assert_allclose(sums[1], sums[0] - left + ended - began, rtol=1e-5, atol=1e-5)
     assert (sums[1] < 1e-3).all()  # nobody does better than the best in hindsight
+
+
+def test_ppo_learns_with_continuous_actions(cases: Cases) -> None:
+    env = StorageVecEnv(cases, 8, episode_steps=24, continuous=True, seed=0)
+    model = PPO("MlpPolicy", env, n_steps=16, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    before = model.policy.action_net.weight.detach().clone()
+    model.learn(256)
+    assert not torch.equal(before, model.policy.action_net.weight)
+    assert model.predict(env.reset(), deterministic=True)[0].shape == (8, 1)
+    assert 0 < env.projected <= 256
