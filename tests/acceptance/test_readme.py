@@ -90,5 +90,5 @@ def test_the_evaluation_shown_is_what_is_printed(
     monkeypatch.setattr("vpp_sim.cli.evaluate._draw", lambda result, folder: None)
     assert main(["evaluate", "ess", "--out", str(tmp_path / "out")]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()[:-1] if line.strip()]
-    shown = [line.split() for line in block("", "perfect foresight saves").splitlines() if line.strip()]
+    shown = [line.split() for line in block("", "95 % over homes").splitlines() if line.strip()]
     assert shown == printed

@@ -19,10 +19,11 @@ it, so a scenario changes one name and one conformance test covers them all.
 
 Three things were turned down. *Continuous actions* for what ships: exploration sticks at the bounds of the state of
 charge, and the optimum of a piecewise linear cost is nearly always one of a few actions (follow the meter, a share of
-full power, or nothing); the environments offer them all the same. *One policy a home*: sizes enter the observation as ratios, so one policy serves fleets of any size and homes
-it has never seen. *Learning from nothing*: states are labelled by backward dynamic programming first; the reinforcement
-learner then starts from a policy that works and is kept only if it earns more on the validation weeks. What follows:
-a policy file is a few matrices, and acting needs neither torch nor stable-baselines3.
+full power, or nothing); the environments offer them all the same. *One policy a home*: sizes enter the observation as
+ratios, so one policy serves fleets of any size and homes it has never seen. *Learning from nothing*: states are
+labelled by backward dynamic programming first; the reinforcement learner then starts from a policy that works and is
+kept only if it earns more on the validation weeks. What follows: a policy file is a few matrices, and acting needs
+neither torch nor stable-baselines3.
 
 Importing this package loads no solver and no network library; the modules do when they are used.
 """
