@@ -1,6 +1,7 @@
 """What the README shows is what there is: the scenario, the mechanism, the commands, the names one may choose."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in block("", "vpp-sim sweep").splitlines() if line.startswith("vpp-sim ")]
     assert len(lines) >= 9
     for words in lines:
-        command = words[1:3] if words[1] in {"train", "runs"} else words[1:2]
+        command = words[1:3] if words[1] in {"train", "runs", "evaluate"} else words[1:2]
         assert main([*command, "--help"]) == 0, words
         assert "Usage: vpp-sim" in capsys.readouterr().out
 
@@ -80,3 +81,14 @@ def test_every_name_one_may_choose_is_listed(names: registry.Registry[object]) -
 
 def test_no_gap_is_left_to_fill() -> None:
     assert "<!--" not in README
+
+
+@pytest.mark.slow
+def test_the_evaluation_shown_is_what_is_printed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpp_sim.cli.evaluate._draw", lambda result, folder: None)
+    assert main(["evaluate", "ess", "--out", str(tmp_path / "out")]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()[:-1] if line.strip()]
+    shown = [line.split() for line in block("", "95 % over homes").splitlines() if line.strip()]
+    assert shown == printed

@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("simulation",),
     ("training",),
     ("backtesting",),
+    ("trials",),
     ("pretrained",),
     ("sweeps",),
     ("figures",),
@@ -31,8 +32,19 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 GROUND = FLOORS[0]
-KNOWS_NO_EVENT_LOOP = ("data", "devices", *LIBRARIES, "runs", "training", "backtesting", "sweeps", "figures")
-KNOWS_NO_YAML = ("data", "kernel", "devices", *LIBRARIES, "runs", "agents", "simulation", "training", "backtesting")
+KNOWS_NO_EVENT_LOOP = ("data", "devices", *LIBRARIES, "runs", "training", "backtesting", "trials", "sweeps", "figures")
+KNOWS_NO_YAML = (
+    "data",
+    "kernel",
+    "devices",
+    *LIBRARIES,
+    "runs",
+    "agents",
+    "simulation",
+    "training",
+    "backtesting",
+    "trials",
+)
 
 
 def part_of(module: str) -> str:

@@ -13,7 +13,7 @@ import vpp_sim
 ROOT = Path(vpp_sim.__file__).parent
 HEAVY = (
     "cvxpy", "dask", "distributed", "eth", "eth_tester", "fastapi", "gymnasium", "highspy", "matplotlib",
-    "power_grid_model", "pvlib", "scipy", "sqlalchemy", "stable_baselines3", "torch", "web3",
+    "pettingzoo", "power_grid_model", "pvlib", "scipy", "sqlalchemy", "stable_baselines3", "torch", "web3",
 )  # fmt: skip
 PACKAGES = sorted(found.name for found in pkgutil.walk_packages([str(ROOT)], "vpp_sim.") if found.ispkg)
 

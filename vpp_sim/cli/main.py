@@ -12,6 +12,7 @@ import typer
 
 from vpp_sim import __version__
 from vpp_sim.cli.backtesting import backtest
+from vpp_sim.cli.evaluate import evaluate_app
 from vpp_sim.cli.plotting import plot
 from vpp_sim.cli.runs import runs_app
 from vpp_sim.cli.scenarios import run, schema, validate
@@ -33,6 +34,7 @@ app.command()(validate)
 app.command()(schema)
 app.add_typer(train_app)
 app.command()(backtest)
+app.add_typer(evaluate_app)
 app.command()(sweep)
 app.add_typer(runs_app)
 app.command()(plot)

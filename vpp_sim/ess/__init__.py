@@ -10,18 +10,20 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``perfect_foresight`` - the linear programme: a day's window for a controller, a whole series for the yardstick.
 - ``actions``, ``features`` - the discrete actions and the normalised observation, one code for learning and acting.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
-- ``environment``, ``vector_environment`` - one battery for Gymnasium, many in one array for stable-baselines3.
+- ``environment``, ``vector_environment``, ``parallel_environment`` - one battery for Gymnasium, many in one array for
+  stable-baselines3, and a fleet of agents for PettingZoo.
 - ``dynamic_programming``, ``learning`` - labels by backward induction, and how a policy is made from them.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
-Three things were turned down. *Continuous actions*: exploration sticks at the bounds of the state of charge, and the
-optimum of a piecewise linear cost is nearly always one of a few actions (follow the meter, a share of full power, or
-nothing). *One policy a home*: sizes enter the observation as ratios, so one policy serves fleets of any size and homes
-it has never seen. *Learning from nothing*: states are labelled by backward dynamic programming first; the reinforcement
-learner then starts from a policy that works and is kept only if it earns more on the validation weeks. What follows:
-a policy file is a few matrices, and acting needs neither torch nor stable-baselines3.
+Three things were turned down. *Continuous actions* for what ships: exploration sticks at the bounds of the state of
+charge, and the optimum of a piecewise linear cost is nearly always one of a few actions (follow the meter, a share of
+full power, or nothing); the environments offer them all the same. *One policy a home*: sizes enter the observation as
+ratios, so one policy serves fleets of any size and homes it has never seen. *Learning from nothing*: states are
+labelled by backward dynamic programming first; the reinforcement learner then starts from a policy that works and is
+kept only if it earns more on the validation weeks. What follows: a policy file is a few matrices, and acting needs
+neither torch nor stable-baselines3.
 
 Importing this package loads no solver and no network library; the modules do when they are used.
 """
@@ -37,6 +39,7 @@ __all__ = [
     "learning",
     "mpc",
     "network",
+    "parallel_environment",
     "perfect_foresight",
     "policy",
     "protocol",

@@ -3,6 +3,13 @@
 Importing this module registers ``vpp_sim/ESS-v0``. An episode starts in a random case at a random step with a random
 state of charge. The reward of a step is what the battery saves against none [EUR]; the last one adds the worth of what
 is still stored (:func:`vpp_sim.ess.episodes.stored_value_eur`), so emptying the battery at the end earns nothing.
+
+Actions are the ten of :mod:`vpp_sim.ess.actions`, or, continuous, a share of full power in -1..1, positive when
+charging. Either is projected onto what the battery can do, and what was cut can be counted (:meth:`Lanes.cut`).
+
+Of an observation only the state of charge depends on what was done. All else follows from the case and the step, so
+lanes by the thousand look their rows up in a table, which is made once and holds what
+:func:`vpp_sim.ess.episodes.window_features` gives, bit by bit.
 """
 
 from __future__ import annotations
@@ -13,20 +20,39 @@ from typing import Any, TypeAlias
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray
-from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.devices.battery import BatteryFleet, advance, project
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.actions import ACTION_COUNT
+from vpp_sim.ess.actions import ACTION_COUNT, FOLLOW, POWER_SHARES
 from vpp_sim.ess.dynamic_programming import worth_eur
-from vpp_sim.ess.episodes import Cases, step_cases, stored_value_eur, subset, window_features
+from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, stored_value_eur, subset, window_features
 from vpp_sim.ess.features import FEATURE_BOUND, FEATURE_COUNT, Float32Array
 
-__all__ = ["ENVIRONMENT_ID", "Lanes", "Potential", "StorageEnv", "action_space", "observation_space", "two_price_home"]
+__all__ = [
+    "ENVIRONMENT_ID",
+    "TABLE_LIMIT_BYTES",
+    "Actions",
+    "Lanes",
+    "Potential",
+    "StorageEnv",
+    "action_space",
+    "observation_space",
+    "two_price_home",
+]
 
 ENVIRONMENT_ID = "vpp_sim/ESS-v0"
 
-_Action: TypeAlias = np.int64
+TABLE_LIMIT_BYTES = 1 << 29
+"""Observations of more cases and steps than fit in this are made anew each time."""
+
+Actions: TypeAlias = NDArray[Any]
+"""Index of an action, or share of full power, of every lane."""
+
+_Action: TypeAlias = Any
+_SHARES = np.array(POWER_SHARES)
+_SMALLEST_SIZE = 1e-6
 
 
 def observation_space() -> spaces.Box:
@@ -34,9 +60,9 @@ def observation_space() -> spaces.Box:
     return spaces.Box(-FEATURE_BOUND, FEATURE_BOUND, (FEATURE_COUNT,), np.float32)
 
 
-def action_space() -> spaces.Discrete:
-    """Return the space of :mod:`vpp_sim.ess.actions`."""
-    return spaces.Discrete(ACTION_COUNT)
+def action_space(continuous: bool = False) -> spaces.Space[Any]:
+    """Return the space of :mod:`vpp_sim.ess.actions`, or that of shares of full power, positive when charging."""
+    return spaces.Box(-1.0, 1.0, (1,), np.float32) if continuous else spaces.Discrete(ACTION_COUNT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +105,11 @@ class Lanes:
         Whether rewards are divided by what a full battery is worth in the case, so that cases weigh alike.
     potential : Potential, optional
         Shapes the rewards.
+    continuous : bool
+        Whether actions are shares of full power instead of the ten discrete ones.
+    tabulated : bool
+        Whether to look observations up in a table, where that stays below :data:`TABLE_LIMIT_BYTES`. It takes about as
+        long to make as to observe every step of every case once.
 
     Raises
     ------
@@ -87,13 +118,25 @@ class Lanes:
     """
 
     def __init__(
-        self, cases: Cases, n: int, *, episode_steps: int, normalised: bool, potential: Potential | None = None
+        self,
+        cases: Cases,
+        n: int,
+        *,
+        episode_steps: int,
+        normalised: bool,
+        potential: Potential | None = None,
+        continuous: bool = False,
+        tabulated: bool = False,
     ) -> None:
         self.cases, self.n, self.episode_steps, self.potential = cases, n, episode_steps, potential
+        self.continuous = continuous
         self._starts = cases.last_step - cases.first_step - episode_steps + 1
         if self._starts < 1:
             raise PhysicsError(f"series of {cases.hour.shape[0]} steps are too short for episodes of {episode_steps}")
         self._unit_eur = cases.worth_eur if normalised else np.ones(len(cases.fleet))
+        fits = 4 * FEATURE_COUNT * len(cases.fleet) * (cases.last_step - cases.first_step) <= TABLE_LIMIT_BYTES
+        self._table = _observations(cases) if tabulated and fits else None
+        self._last: tuple[FloatArray, Actions] | None = None
         self.place(np.zeros(n, dtype=np.int64), np.full(n, cases.first_step), np.zeros(n))
 
     def draw(self, rng: np.random.Generator, lanes: IntArray) -> None:
@@ -112,18 +155,26 @@ class Lanes:
         """Put every lane where the caller says; each array has shape (n,)."""
         self.case, self.start, self.step = case, start, (start if step is None else step)
         self.fleet = subset(self.cases.fleet, case)
-        self.soc_kwh = np.clip(soc_kwh, self.fleet.min_kwh, self.fleet.max_kwh)
+        self._low_kwh, high_kwh = self.fleet.min_kwh, self.fleet.max_kwh
+        self._usable_kwh = np.maximum(high_kwh - self._low_kwh, _SMALLEST_SIZE)
+        self.soc_kwh = np.clip(soc_kwh, self._low_kwh, high_kwh)
 
     def observe(self) -> Float32Array:
         """Return the features of every lane, shape (n, 79)."""
         last = np.minimum(self.step, self.cases.last_step - 1)
+        if self._table is not None:
+            first, steps = self.cases.first_step, self.cases.last_step - self.cases.first_step
+            seen: Float32Array = self._table.take(self.case * steps + (last - first), axis=0)
+            seen[:, 0] = np.clip((self.soc_kwh - self._low_kwh) / self._usable_kwh, 0.0, 1.0)
+            return seen
         return window_features(self.cases, self.fleet, self.case, last, self.soc_kwh)
 
-    def advance(self, action: IntArray) -> tuple[FloatArray, BoolArray, FloatArray]:
+    def advance(self, action: Actions) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Take a step in every lane; return rewards, which lanes are done, and savings [EUR], each of shape (n,)."""
         before_kwh, before = self.soc_kwh, self.step
-        self.soc_kwh, saving = step_cases(self.cases, self.fleet, self.case, before, before_kwh, action)
-        self.step = before + 1
+        take = _step_shares if self.continuous else step_cases
+        self.soc_kwh, saving = take(self.cases, self.fleet, self.case, before, before_kwh, action)
+        self.step, self._last = before + 1, (before_kwh, action)
         done = self.step - self.start >= self.episode_steps
         if self.potential is not None:
             values = self.potential.values
@@ -136,9 +187,49 @@ class Lanes:
             gain = np.zeros(self.n)
         return (saving + gain) / self._unit_eur[self.case], done, saving
 
+    def cut(self) -> BoolArray:
+        """Return in which lanes a limit of the battery cut the last action, shape (n,)."""
+        if self._last is None:
+            return np.zeros(self.n, dtype=np.bool_)
+        (before_kwh, action), fleet, h = self._last, self.fleet, self.cases.step_h
+        if self.continuous:
+            asked_kw = np.clip(action, -1.0, 1.0) * fleet.power_kw
+        else:
+            met_kw = -self.cases.net_kw[self.case, self.step - 1]
+            asked_kw = np.where(action == FOLLOW, met_kw, _SHARES[action.astype(np.int64)] * fleet.power_kw)
+        stored_kwh = fleet.charge_efficiency * np.maximum(asked_kw, 0.0) * h
+        drawn_kwh = np.maximum(-asked_kw, 0.0) * h / fleet.discharge_efficiency
+        missed_kwh = np.abs(before_kwh + stored_kwh - drawn_kwh - self.soc_kwh)
+        short: BoolArray = missed_kwh > 1e-9 * (1.0 + fleet.capacity_kwh)
+        return short
+
+
+def _observations(cases: Cases) -> Float32Array:
+    """Return the observation of every case at every step that can be acted on, batteries empty, one row each."""
+    step = np.arange(cases.first_step, cases.last_step)
+    table = np.empty((len(cases.fleet), len(step), FEATURE_COUNT), dtype=np.float32)
+    for case, rows in enumerate(table):
+        at = np.full(len(step), case)
+        fleet = subset(cases.fleet, at)
+        rows[:] = window_features(cases, fleet, at, step, fleet.min_kwh)
+    return table.reshape(-1, FEATURE_COUNT)
+
+
+def _step_shares(
+    cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray, share: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what :func:`vpp_sim.ess.episodes.step_cases` does, for shares of full power."""
+    asked_kw = np.clip(share, -1.0, 1.0) * fleet.power_kw
+    charge_kw, discharge_kw = project(
+        fleet, soc_kwh, np.maximum(asked_kw, 0.0), np.maximum(-asked_kw, 0.0), cases.step_h
+    )
+    prices = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
+    saving = saving_eur(cases.net_kw[case, step], charge_kw - discharge_kw, *prices, cases.step_h)
+    return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving
+
 
 class StorageEnv(gymnasium.Env[Float32Array, _Action]):
-    """One battery; ten actions (:mod:`vpp_sim.ess.actions`), 79 features (:mod:`vpp_sim.ess.features`).
+    """One battery; ten actions or a share of full power, 79 features (:mod:`vpp_sim.ess.features`).
 
     Parameters
     ----------
@@ -148,18 +239,30 @@ class StorageEnv(gymnasium.Env[Float32Array, _Action]):
         Length of an episode; it ends by termination, for the worth of what is stored is in the last reward.
     normalised : bool
         Whether rewards are shares of a full battery's worth instead of EUR.
+    continuous : bool
+        Whether an action is a share of full power, of shape (1,), instead of one of ten.
 
     Notes
     -----
-    ``reset`` takes the options ``case``, ``start`` (step) and ``soc_kwh``; what is not given is drawn.
+    ``reset`` takes the options ``case``, ``start`` (step) and ``soc_kwh``; what is not given is drawn. ``info`` says
+    where the episode stands, the saving of the step [EUR], and whether a limit of the battery cut the action.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium's own attribute
 
-    def __init__(self, cases: Cases | None = None, *, episode_steps: int = 72, normalised: bool = False) -> None:
-        self.lanes = Lanes(cases or two_price_home(), 1, episode_steps=episode_steps, normalised=normalised)
+    def __init__(
+        self,
+        cases: Cases | None = None,
+        *,
+        episode_steps: int = 72,
+        normalised: bool = False,
+        continuous: bool = False,
+    ) -> None:
+        self.lanes = Lanes(
+            cases or two_price_home(), 1, episode_steps=episode_steps, normalised=normalised, continuous=continuous
+        )
         self.observation_space = observation_space()  # type: ignore[assignment]  # float32, by its dtype
-        self.action_space = action_space()
+        self.action_space = action_space(continuous)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -177,8 +280,9 @@ class StorageEnv(gymnasium.Env[Float32Array, _Action]):
 
     def step(self, action: _Action) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Take an action for one step."""
-        reward, done, saving = self.lanes.advance(np.array([int(action)]))
-        info = {**self._info(), "saving_eur": float(saving[0])}
+        taken = np.asarray(action, dtype=np.float64 if self.lanes.continuous else np.int64).reshape(1)
+        reward, done, saving = self.lanes.advance(taken)
+        info = {**self._info(), "saving_eur": float(saving[0]), "projected": bool(self.lanes.cut()[0])}
         return self.lanes.observe()[0], float(reward[0]), bool(done[0]), False, info
 
     def _info(self) -> dict[str, Any]:

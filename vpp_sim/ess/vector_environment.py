@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from vpp_sim.arrays import BoolArray, IntArray
-from vpp_sim.ess.environment import Lanes, Potential, action_space, observation_space
+from vpp_sim.arrays import BoolArray
+from vpp_sim.ess.environment import Actions, Lanes, Potential, action_space, observation_space
 from vpp_sim.ess.episodes import Cases
 from vpp_sim.ess.features import Float32Array
 
@@ -36,6 +36,16 @@ class StorageVecEnv(VecEnv):
         Shapes the rewards.
     seed : int
         Seed of the draws.
+    continuous : bool
+        Whether actions are shares of full power, of shape (n, 1), instead of the ten discrete ones.
+    tabulated : bool
+        Whether observations are looked up in a table (:class:`~vpp_sim.ess.environment.Lanes`); the numbers are the
+        same.
+
+    Attributes
+    ----------
+    projected : int
+        How many actions the limits of batteries have cut since the environment was made.
     """
 
     render_mode = None
@@ -49,11 +59,23 @@ class StorageVecEnv(VecEnv):
         normalised: bool = True,
         potential: Potential | None = None,
         seed: int = 0,
+        continuous: bool = False,
+        tabulated: bool = True,
     ) -> None:
-        super().__init__(n, observation_space(), action_space())
-        self.lanes = Lanes(cases, n, episode_steps=episode_steps, normalised=normalised, potential=potential)
+        super().__init__(n, observation_space(), action_space(continuous))
+        self.lanes = Lanes(
+            cases,
+            n,
+            episode_steps=episode_steps,
+            normalised=normalised,
+            potential=potential,
+            continuous=continuous,
+            tabulated=tabulated,
+        )
+        self.projected = 0
         self._rng = np.random.default_rng(seed)
-        self._action: IntArray = np.zeros(n, dtype=np.int64)
+        self._dtype: type[Any] = np.float64 if continuous else np.int64
+        self._action: Actions = np.zeros(n, dtype=self._dtype)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Restart the draws; return the seed of every lane."""
@@ -65,13 +87,14 @@ class StorageVecEnv(VecEnv):
         self.lanes.draw(self._rng, np.arange(self.num_envs))
         return self.lanes.observe()
 
-    def step_async(self, actions: IntArray) -> None:
-        """Take note of the actions, shape (n,)."""
-        self._action = np.asarray(actions, dtype=np.int64)
+    def step_async(self, actions: Actions) -> None:
+        """Take note of the actions, shape (n,), or (n, 1) where they are continuous."""
+        self._action = np.asarray(actions, dtype=self._dtype).reshape(self.num_envs)
 
     def step_wait(self) -> tuple[Float32Array, Float32Array, BoolArray, list[dict[str, Any]]]:
         """Take the step; return observations, rewards, which lanes are done, and what is left to say."""
         reward, done, _ = self.lanes.advance(self._action)
+        self.projected += int(self.lanes.cut().sum())
         observation = self.lanes.observe()
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():

@@ -22,4 +22,5 @@ __all__ = [
     "settlement",
     "style",
     "trading",
+    "trials",
 ]

@@ -9,18 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from stable_baselines3 import DQN, PPO
 from torch import nn
 
+from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import DataError, PhysicsError
 from vpp_sim.ess.environment import two_price_home
+from vpp_sim.ess.episodes import subset
 from vpp_sim.ess.evaluation import closed_loop_saving_eur, greedy_saving_eur
 from vpp_sim.ess.features import FEATURE_COUNT
 from vpp_sim.ess.learning import network_of
 from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.policy import DqnController, PolicyController, PpoController
+from vpp_sim.ess.protocol import StorageObservation
 from vpp_sim.ess.vector_environment import StorageVecEnv
 from vpp_sim.ess.weights import PRETRAINED, load_policy, pack_policy, read_policy_card
+from vpp_sim.training import storage_trials
 
 
 def _random_network(seed: int = 0) -> ActionNetwork:
@@ -50,6 +55,54 @@ def test_it_is_what_stable_baselines3_predicts(kind: str) -> None:
     clear = scores[:, -1] - scores[:, -2] > 1e-5
     np.testing.assert_array_equal(network.actions(features)[clear], predicted[clear])
     assert clear.mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dqn"])
+def test_a_shipped_policy_is_what_stable_baselines3_predicts(kind: str) -> None:
+    """Put its weights back into stable-baselines3's own model and let that act in the environment it was made for."""
+    network = load_policy(kind)
+    env = StorageVecEnv(storage_trials("test")["wholesale"], 200, episode_steps=48, seed=1)
+    arch = {"net_arch": [len(bias) for bias in network.biases[:-1]], "activation_fn": nn.ReLU}
+    model: PPO | DQN
+    if kind == "ppo":
+        model = PPO("MlpPolicy", env, policy_kwargs=arch, device="cpu", n_steps=8, batch_size=100)
+        layers = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
+    else:
+        model = DQN("MlpPolicy", env, policy_kwargs=arch, device="cpu", buffer_size=200)
+        layers = list(model.policy.q_net.q_net)
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    for layer, weight, bias in zip(linear, network.weights, network.biases, strict=True):
+        layer.weight.data, layer.bias.data = torch.from_numpy(weight.T.copy()), torch.from_numpy(bias.copy())
+    seen, taken, ties = env.reset(), set(), 0
+    for _ in range(100):
+        predicted, _ = model.predict(seen, deterministic=True)
+        scores = np.sort(network.scores(seen), axis=1)
+        clear = scores[:, -1] - scores[:, -2] > 1e-4
+        np.testing.assert_array_equal(network.actions(seen)[clear], predicted[clear])
+        ties += int((~clear).sum())
+        taken |= set(predicted.tolist())
+        seen = env.step(predicted)[0]
+    assert len(taken) >= 5
+    assert ties < 0.01 * 100 * 200
+
+
+@pytest.mark.parametrize("controller", [PpoController, DqnController])
+def test_a_home_gets_the_same_power_in_a_fleet_of_any_size(controller: type[PolicyController]) -> None:
+    rng, n = np.random.default_rng(8), 300
+    policy, fleet = controller.open(3600), BatteryFleet(
+        rng.uniform(3, 15, n), rng.uniform(1, 6, n), np.full(n, 0.95), np.full(n, 0.95), np.zeros(n), np.ones(n)
+    )  # fmt: skip
+    soc_kwh, net_kw = rng.random(n) * fleet.max_kwh, rng.normal(0.3, 1.5, (n, 24))
+    buy = rng.uniform(0.1, 0.5, 24)
+
+    def act(rows: np.ndarray) -> np.ndarray:
+        seen = StorageObservation(soc_kwh[rows], net_kw[rows], buy, 0.2 * buy, 9.0, 1.0)
+        return np.array(policy.act(subset(fleet, rows), seen))
+
+    whole = act(np.arange(n))
+    assert len(np.unique(whole.round(3))) > 50
+    for rows in (np.arange(1), np.arange(13), np.arange(65), rng.permutation(n)):
+        np.testing.assert_array_equal(act(rows), whole[:, rows])
 
 
 def test_a_row_scores_alike_in_any_batch() -> None:
