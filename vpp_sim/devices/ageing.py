@@ -31,7 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 
 import numpy as np
 
@@ -110,15 +110,17 @@ class Ageing:
         return cost
 
 
-def cycle_stress(depth: FloatArray, mean_soc: FloatArray, temperature_c: float = _REFERENCE_C) -> FloatArray:
+def cycle_stress(
+    depth: FloatArray, mean_soc: FloatArray, temperature_c: float | FloatArray = _REFERENCE_C
+) -> FloatArray:
     """Return the stress of one whole cycle of each depth.
 
     Parameters
     ----------
     depth, mean_soc : ndarray
         From lowest to highest state of charge, and the middle of the two, in 0..1.
-    temperature_c : float
-        Temperature of the cells [degC].
+    temperature_c : float or ndarray
+        Temperature of the cells [degC]; an array broadcasts.
 
     Examples
     --------
@@ -131,15 +133,15 @@ def cycle_stress(depth: FloatArray, mean_soc: FloatArray, temperature_c: float =
     return stress * _soc_factor(mean_soc) * _temperature_factor(temperature_c)
 
 
-def calendar_stress_per_h(mean_soc: FloatArray, temperature_c: float = _REFERENCE_C) -> FloatArray:
+def calendar_stress_per_h(mean_soc: FloatArray, temperature_c: float | FloatArray = _REFERENCE_C) -> FloatArray:
     """Return the stress of an hour at rest.
 
     Parameters
     ----------
     mean_soc : ndarray
         State of charge, in 0..1.
-    temperature_c : float
-        Temperature of the cells [degC].
+    temperature_c : float or ndarray
+        Temperature of the cells [degC]; an array broadcasts.
     """
     return _K_TIME_PER_S * SECONDS_PER_HOUR * _soc_factor(mean_soc) * _temperature_factor(temperature_c)
 
@@ -156,7 +158,9 @@ def lost_capacity(stress: FloatArray) -> FloatArray:
     return loss
 
 
-def age(soc_kwh: FloatArray, capacity_kwh: FloatArray, *, step_h: float, temperature_c: float = _REFERENCE_C) -> Ageing:
+def age(
+    soc_kwh: FloatArray, capacity_kwh: FloatArray, *, step_h: float, temperature_c: float | FloatArray = _REFERENCE_C
+) -> Ageing:
     """Return how batteries aged over a history.
 
     Parameters
@@ -167,8 +171,8 @@ def age(soc_kwh: FloatArray, capacity_kwh: FloatArray, *, step_h: float, tempera
         Energy between empty and full [kWh].
     step_h : float
         Length of a step [h].
-    temperature_c : float
-        Temperature of the cells [degC].
+    temperature_c : float or ndarray
+        Temperature of the cells [degC]; an array broadcasts.
 
     Raises
     ------
@@ -189,14 +193,15 @@ def age(soc_kwh: FloatArray, capacity_kwh: FloatArray, *, step_h: float, tempera
         raise PhysicsError("soc_kwh has no row, expected at least the stored energy at the start")
     _require_within(soc_kwh, capacity_kwh)
     there, n = capacity_kwh > 0, capacity_kwh.shape[0]
+    celsius = np.broadcast_to(np.asarray(temperature_c, dtype=np.float64), (n,))
     soc = np.divide(soc_kwh, capacity_kwh, out=np.zeros_like(soc_kwh), where=there)
     cycles = count_cycles(soc)
     mean_soc = (soc[:-1] + soc[1:]).mean(axis=0) / 2.0 if soc.shape[0] > 1 else soc[0]
     hours = (soc.shape[0] - 1) * step_h
     return Ageing(
         full_cycles=cycles.total(cycles.depth, n),
-        calendar_stress=there * hours * calendar_stress_per_h(mean_soc, temperature_c),
-        cycle_stress=cycles.total(cycle_stress(cycles.depth, cycles.mean, temperature_c), n),
+        calendar_stress=there * hours * calendar_stress_per_h(mean_soc, celsius),
+        cycle_stress=cycles.total(cycle_stress(cycles.depth, cycles.mean, celsius[cycles.battery]), n),
     )
 
 
@@ -215,8 +220,10 @@ def _soc_factor(soc: FloatArray) -> FloatArray:
     return factor
 
 
-def _temperature_factor(temperature_c: float) -> float:
-    kelvin = temperature_c + _KELVIN
-    if not kelvin > 0:
-        raise PhysicsError(f"temperature is {temperature_c:g} degC, expected one above absolute zero")
-    return exp(_K_TEMPERATURE * (temperature_c - _REFERENCE_C) * (_REFERENCE_C + _KELVIN) / kelvin)
+def _temperature_factor(temperature_c: float | FloatArray) -> FloatArray:
+    celsius = np.asarray(temperature_c, dtype=np.float64)
+    if not (celsius > -_KELVIN).all():
+        raise PhysicsError(f"temperature is {celsius.min():g} degC, expected one above absolute zero")
+    reference = _REFERENCE_C + _KELVIN
+    factor: FloatArray = np.exp(_K_TEMPERATURE * (celsius - _REFERENCE_C) * reference / (celsius + _KELVIN))
+    return factor
