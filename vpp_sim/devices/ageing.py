@@ -48,6 +48,7 @@ __all__ = [
     "calendar_stress_per_h",
     "cycle_stress",
     "lost_capacity",
+    "wear_eur_per_kwh",
 ]
 
 END_OF_LIFE_LOSS = 0.2
@@ -131,6 +132,40 @@ def cycle_stress(
     moved = depth > 0
     stress[moved] = 1.0 / (_K1 * depth[moved] ** _K2 + _K3)
     return stress * _soc_factor(mean_soc) * _temperature_factor(temperature_c)
+
+
+def wear_eur_per_kwh(
+    depth: FloatArray, replacement_eur_per_kwh: float | FloatArray, temperature_c: float | FloatArray = _REFERENCE_C
+) -> FloatArray:
+    """Return what ageing costs for each kWh stored and taken out again in cycles of a depth about half full [EUR/kWh].
+
+    It is what a controller that does not count cycles can hold against a price. Per kWh the model has a weak least near
+    a depth of 0.3, above which deeper cycles cost more.
+
+    Parameters
+    ----------
+    depth : ndarray
+        From lowest to highest state of charge, in (0, 1].
+    replacement_eur_per_kwh : float or ndarray
+        Price of a new battery per kWh of capacity [EUR/kWh].
+    temperature_c : float or ndarray
+        Temperature of the cells [degC].
+
+    Raises
+    ------
+    PhysicsError
+        If a depth lies outside (0, 1].
+
+    Examples
+    --------
+    >>> wear_eur_per_kwh(np.array([0.5, 1.0]), 400.0).round(4)
+    array([0.065 , 0.1435])
+    """
+    if not ((depth > 0) & (depth <= 1)).all():
+        raise PhysicsError("depth must lie in (0, 1]")
+    stress = cycle_stress(depth, np.full(np.shape(depth), _SOC_REFERENCE), temperature_c)
+    wear: FloatArray = stress / depth / END_OF_LIFE_STRESS * replacement_eur_per_kwh
+    return wear
 
 
 def calendar_stress_per_h(mean_soc: FloatArray, temperature_c: float | FloatArray = _REFERENCE_C) -> FloatArray:

@@ -256,7 +256,7 @@ def project(
     """
     _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h, pv_kw)
     net_kw = charge_kw - discharge_kw
-    kept_kwh = fleet.kept_share(step_h) * soc_kwh
+    kept_kwh = _kept_kwh(fleet, soc_kwh, step_h)
     room_kw = np.maximum(fleet.max_kwh - kept_kwh, 0.0) / (fleet.charge_efficiency * step_h)
     stock_kw = np.maximum(kept_kwh - fleet.min_kwh, 0.0) * fleet.discharge_efficiency / step_h
     charge_limit_kw, discharge_limit_kw = fleet.limits_kw(pv_kw)
@@ -308,12 +308,12 @@ def advance(
     """
     _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h, pv_kw)
     _require_limits(fleet, charge_kw, discharge_kw, pv_kw)
-    kept_kwh = fleet.kept_share(step_h) * soc_kwh
+    kept_kwh = _kept_kwh(fleet, soc_kwh, step_h)
     end_kwh = (
         kept_kwh + fleet.charge_efficiency * charge_kw * step_h - discharge_kw * step_h / fleet.discharge_efficiency
     )
     floor_kwh = fleet.min_kwh
-    if fleet.self_discharge_per_month.any():
+    if kept_kwh is not soc_kwh:
         sinks = (fleet.self_discharge_per_month > 0) & (discharge_kw == 0)
         floor_kwh = np.where(sinks, np.minimum(floor_kwh, np.maximum(kept_kwh, 0.0)), floor_kwh)
     slack_kwh = _TOLERANCE * (1.0 + fleet.capacity_kwh)
@@ -324,6 +324,13 @@ def advance(
             f"battery {i} would hold {end_kwh[i]:g} kWh, outside [{fleet.min_kwh[i]:g}, {fleet.max_kwh[i]:g}] kWh"
         )
     return np.clip(end_kwh, floor_kwh, fleet.max_kwh)
+
+
+def _kept_kwh(fleet: BatteryFleet, soc_kwh: FloatArray, step_h: float) -> FloatArray:
+    """Return what self-discharge leaves, shape (n,) [kWh]: the very same array if no battery has any."""
+    if not fleet.self_discharge_per_month.any():
+        return soc_kwh
+    return fleet.kept_share(step_h) * soc_kwh
 
 
 def _require_action(

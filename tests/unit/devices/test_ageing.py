@@ -17,6 +17,7 @@ from vpp_sim.devices.ageing import (
     calendar_stress_per_h,
     cycle_stress,
     lost_capacity,
+    wear_eur_per_kwh,
 )
 from vpp_sim.errors import PhysicsError
 
@@ -36,6 +37,14 @@ def test_a_deep_cycle_ages_more_than_its_parts() -> None:
     depth = np.array([0.25, 0.5, 0.75, 1.0])
     per_kwh = cycle_stress(depth, np.full(4, 0.5)) / depth
     assert (np.diff(per_kwh) > 0).all()
+
+
+def test_wear_is_what_a_cycle_costs_per_kwh() -> None:
+    """A full cycle takes 1/2786.7 of 400 EUR/kWh: 0.14354 EUR; one of 0.5, half a kWh: 400/75127.2/(0.163924/2)."""
+    wear = wear_eur_per_kwh(np.array([1.0, 0.5]), 400.0)
+    np.testing.assert_allclose(wear, [400 / 2786.71, 400 / 75_127.2 / 0.0819621], rtol=1e-5)
+    with pytest.raises(PhysicsError, match=r"depth must lie in \(0, 1\]"):
+        wear_eur_per_kwh(np.array([0.0]), 400.0)
 
 
 def test_a_high_state_of_charge_and_heat_age_faster() -> None:
