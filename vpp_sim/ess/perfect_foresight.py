@@ -7,12 +7,13 @@
 with import :math:`m`, export :math:`x`, net load :math:`n`, charging :math:`c`, discharging :math:`d`, prices
 :math:`b, s` and stored energy :math:`E`. Export is eliminated, which needs :math:`s \\le b`: where selling pays more
 than buying costs, it plans as if both had the buying price. With non-negative prices no optimum charges and discharges
-at once; with negative ones the cost is a lower bound, and the controller nets its action. With self-discharge stored
-energy decays in the plan too, and the window's lower end with it, since a battery may sink below it at rest; where that
-window is not empty at its lower end, the cost is again a bound. The sun in hybrid inverters is left out.
+at once; with negative ones the cost is a lower bound, and the controller nets its action.
 
 The problem is compiled once by CVXPY (S. Diamond and S. Boyd, JMLR 17:83, 2016; parameters by A. Agrawal et al.,
 https://arxiv.org/abs/1910.12430) and solved by HiGHS (https://doi.org/10.1007/s12532-017-0130-5).
+
+With self-discharge stored energy decays in the plan too, and the window's lower end with it, since a battery may sink
+below it at rest: where that end is not empty, the cost is a lower bound. The sun in hybrid inverters is left out.
 """
 
 from __future__ import annotations
