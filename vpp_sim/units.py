@@ -29,6 +29,7 @@ __all__ = [
     "PowerKw",
     "PriceEurPerKwh",
     "PureNumber",
+    "TemperatureC",
     "format_duration",
     "parse_duration_s",
     "to_micro_eur",
@@ -130,6 +131,11 @@ Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, js
 
 PureNumber: TypeAlias = Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"unit": "1"})]
 """Number without a unit, of either sign."""
+
+TemperatureC: TypeAlias = Annotated[
+    float, _number_in("degC"), Field(gt=-273.15, allow_inf_nan=False, json_schema_extra={"unit": "degC"})
+]
+"""Temperature above absolute zero [degC]."""
 
 Count: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra={"unit": "1"})]
 """Non-negative whole number."""

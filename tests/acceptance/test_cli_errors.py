@@ -47,7 +47,8 @@ def test_a_misspelt_key(capsys: pytest.CaptureFixture[str], command: str) -> Non
     )
     assert complaint(capsys, command, "toy.yaml") == [
         "toy.yaml:7: prosumers.0.battery.capcity_kwh = 6.4; unknown key; allowed: capacity_kwh, power_kw, efficiency, "
-        "min_soc, max_soc, initial_soc; did you mean 'capacity_kwh'?"
+        "min_soc, max_soc, initial_soc, self_discharge_per_month, inverter_kw, inverter, replacement_eur_per_kwh, "
+        "temperature_c; did you mean 'capacity_kwh'?"
     ]
 
 

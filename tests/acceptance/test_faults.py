@@ -24,8 +24,8 @@ def test_nothing_is_broken_to_begin_with(tmp_path: Path) -> None:
 def test_a_battery_that_loses_less_than_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = storage.advance
 
-    def lossless(fleet: Any, *arguments: Any) -> Any:
-        return sound(replace(fleet, discharge_efficiency=np.ones(len(fleet))), *arguments)
+    def lossless(fleet: Any, *arguments: Any, **sun: Any) -> Any:
+        return sound(replace(fleet, discharge_efficiency=np.ones(len(fleet))), *arguments, **sun)
 
     monkeypatch.setattr(storage, "advance", lossless)
     with pytest.raises(ConservationError, match=r"tick \d+: battery of homes/home_\d is out of balance by .* kWh") as e:
@@ -229,10 +229,10 @@ def test_a_price_that_changes_after_its_publication(tmp_path: Path, monkeypatch:
 def test_a_battery_that_does_what_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, powers: tuple[float, float], message: str
 ) -> None:
-    def anything(fleet: Any, soc_kwh: Any, *_: Any) -> Any:
+    def anything(fleet: Any, soc_kwh: Any, *_: Any, **sun: Any) -> Any:
         return np.full(len(fleet), powers[0]), np.full(len(fleet), powers[1])
 
-    def unchecked(fleet: Any, soc_kwh: Any, charge_kw: Any, discharge_kw: Any, step_h: float) -> Any:
+    def unchecked(fleet: Any, soc_kwh: Any, charge_kw: Any, discharge_kw: Any, step_h: float, **sun: Any) -> Any:
         gained_kwh = (charge_kw * fleet.charge_efficiency - discharge_kw / fleet.discharge_efficiency) * step_h
         return soc_kwh + gained_kwh
 

@@ -9,7 +9,9 @@ import pytest
 
 from vpp_sim.devices.battery import BatteryFleet, advance, project
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.protocol import Controller, StorageObservation, horizon_steps
+from vpp_sim.ess.policy import PolicyController
+from vpp_sim.ess.protocol import AskingController, Controller, StorageObservation, horizon_steps
+from vpp_sim.ess.rules import SelfConsumption
 from vpp_sim.registry import CONTROLLERS
 
 N = 9
@@ -65,6 +67,33 @@ class TestController:
             again = project(fleet, seen.soc_kwh, charge, discharge, step_h)
             np.testing.assert_allclose(again, (charge, discharge), atol=1e-12)
             advance(fleet, seen.soc_kwh, charge, discharge, step_h)
+
+    @pytest.mark.parametrize("hybrid", [False, True])
+    def test_powers_are_feasible_with_self_discharge_and_inverters(self, controller: Controller, hybrid: bool) -> None:
+        fleet = replace(
+            _fleet(),
+            self_discharge_per_month=np.linspace(0.0, 0.9, N),
+            inverter_kw=np.where(np.arange(N) % 3, 2.0, np.inf),
+            hybrid=np.full(N, hybrid),
+        )
+        for seed in range(6):
+            seen = _observation(fleet, seed, 1.0)
+            low = np.where(np.arange(N) % 4 == 1, 0.5, 1.0)  # some sank below their window
+            seen = replace(seen, soc_kwh=np.where(low < 1, low * fleet.min_kwh, seen.soc_kwh))
+            charge, discharge = controller.act(fleet, seen)
+            assert (np.maximum(charge, discharge) <= fleet.limit_kw).all()
+            advance(fleet, seen.soc_kwh, charge, discharge, 1.0)
+
+    def test_what_is_asked_for_becomes_what_is_done(self, controller: Controller) -> None:
+        if not isinstance(controller, AskingController):
+            return
+        fleet, cut = _fleet(), 0
+        for seed in range(6):
+            seen = _observation(fleet, seed, 0.25)
+            asked, done = controller.ask(fleet, seen), controller.act(fleet, seen)
+            np.testing.assert_array_equal(project(fleet, seen.soc_kwh, *asked, 0.25), done)
+            cut += int((np.abs(np.subtract(*asked) - np.subtract(*done)) > 1e-6).sum())
+        assert cut or not isinstance(controller, SelfConsumption | PolicyController)
 
     def test_inputs_are_left_as_they_were(self, controller: Controller) -> None:
         fleet = _fleet()

@@ -35,6 +35,8 @@ def tiled(fleet: Fleet, n: int) -> Fleet:
         pv_kwp=fleet.pv_kwp[which],
         batteries=BatteryFleet(**batteries),
         initial_soc_kwh=fleet.initial_soc_kwh[which],
+        replacement_eur_per_kwh=fleet.replacement_eur_per_kwh[which],
+        cell_temperature_c=fleet.cell_temperature_c[which],
     )
 
 

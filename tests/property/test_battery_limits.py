@@ -48,17 +48,53 @@ def test_any_sequence_of_projected_actions_stays_inside(
         soc = end
 
 
-def test_a_million_random_actions_never_leave_the_limits() -> None:
-    rng = np.random.default_rng(2)
-    n, steps = 10_000, 100
-    one_way = rng.uniform(0.7, 1.0, n)
+def _fleet(rng: np.random.Generator, n: int) -> BatteryFleet:
+    """Return n batteries of every kind: losses of their own each way, self-discharge, inverters, no capacity."""
     low, high = np.sort(rng.random((2, n)), axis=0)
-    fleet = BatteryFleet(rng.uniform(0.1, 20.0, n), rng.uniform(0.1, 10.0, n), one_way, one_way**0.5, low, high)
-    soc = fleet.min_kwh + rng.random(n) * (fleet.max_kwh - fleet.min_kwh)
-    for _ in range(steps):
-        charge, discharge = project(fleet, soc, rng.exponential(4.0, n), rng.exponential(4.0, n), 0.25)
-        _assert_feasible(fleet, charge, discharge)
-        soc = advance(fleet, soc, charge, discharge, 0.25)
-        assert ((soc >= fleet.min_kwh) & (soc <= fleet.max_kwh)).all()
-    at_bound = (soc == fleet.min_kwh) | (soc == fleet.max_kwh)
-    assert at_bound.mean() > 0.1, "the limits were never reached, so nothing was tried"
+    return BatteryFleet(
+        capacity_kwh=rng.choice([0.0, 1e-3, 6.4, 1e4], n) * rng.random(n),
+        power_kw=rng.choice([0.0, 1e-3, 5.0, 1e4], n) * rng.random(n),
+        charge_efficiency=rng.uniform(0.05, 1.0, n),
+        discharge_efficiency=rng.uniform(0.05, 1.0, n),
+        min_soc=low,
+        max_soc=high,
+        self_discharge_per_month=rng.choice([0.0, 0.02, 0.9], n),
+        inverter_kw=rng.choice([np.inf, 0.0, 2.0], n) + rng.random(n),
+        hybrid=rng.random(n) < 0.5,
+    )
+
+
+def _wild_kw(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return asks from nothing to the largest numbers there are."""
+    return rng.choice([0.0, 5e-324, 1e-12, 1.0, 10.0, 1e9, 1e300], n) * rng.exponential(1.0, n)
+
+
+def test_a_million_random_actions_and_states_break_no_limit() -> None:
+    """Each of 100 x 10,000 asks meets a new state; half of them go on where the one before ended."""
+    rng = np.random.default_rng(2)
+    n, touched, sunk = 10_000, 0, 0
+    for _ in range(10):
+        fleet = _fleet(rng, n)
+        kept_in_an_hour = (1.0 - fleet.self_discharge_per_month) ** (1.0 / 730.0)
+        soc = fleet.min_kwh + rng.random(n) * (fleet.max_kwh - fleet.min_kwh)
+        for _ in range(10):
+            step_h, pv = float(rng.choice([1 / 60, 0.25, 1.0, 24.0])), rng.exponential(3.0, n) * (rng.random(n) < 0.5)
+            charge, discharge = project(fleet, soc, _wild_kw(rng, n), _wild_kw(rng, n), step_h, pv_kw=pv)
+            _assert_feasible(fleet, charge, discharge)
+            shared = np.where(fleet.hybrid, pv, 0.0)
+            assert (discharge <= np.maximum(fleet.inverter_kw - shared, 0.0)).all()
+            assert (charge <= fleet.inverter_kw + shared).all()
+            end = advance(fleet, soc, charge, discharge, step_h, pv_kw=pv)
+            kept = soc * kept_in_an_hour**step_h
+            moved = (charge * fleet.charge_efficiency - discharge / fleet.discharge_efficiency) * step_h
+            assert (np.abs(end - kept - moved) <= 1e-9 * (1.0 + fleet.capacity_kwh)).all()
+            assert ((end >= 0) & (end <= fleet.max_kwh)).all()
+            below = end < fleet.min_kwh
+            assert (discharge[below] == 0).all()
+            assert (end[below] >= kept[below] * (1 - 1e-12)).all()
+            touched += int(((end == fleet.min_kwh) | (end == fleet.max_kwh)).sum())
+            sunk += int(below.sum())
+            jump = fleet.min_kwh + rng.random(n) * (fleet.max_kwh - fleet.min_kwh)
+            soc = np.where(rng.random(n) < 0.5, jump, end)
+    assert touched > 100_000, "the limits were never reached, so nothing was tried"
+    assert sunk > 1_000, "no battery sank below its window"

@@ -32,6 +32,10 @@ def batteries(draw: st.DrawFn) -> dict[str, object]:
         "min_soc": low,
         "initial_soc": start,
         "max_soc": high,
+        "self_discharge_per_month": draw(st.floats(0, 1, exclude_max=True)),
+        "replacement_eur_per_kwh": draw(st.none() | AMOUNTS),
+        "temperature_c": draw(st.floats(-40, 60)),
+        **draw(st.just({}) | AMOUNTS.map(lambda kw: {"inverter_kw": kw, "inverter": "hybrid"})),
     }
 
 

@@ -246,6 +246,22 @@ def _tables(world: World, seed: int, *, vpp: bool) -> RunTables:
         _chain(world, ledger, rng) if vpp else empty_frame("chain"),
         world.step_h,
         6.4 * homes,
+        _battery_rows(world, soc),
+    )
+
+
+def _battery_rows(world: World, soc: np.ndarray) -> pd.DataFrame:
+    full = (soc >= 6.4 - 1e-9).sum(axis=0)
+    return pd.DataFrame(
+        {
+            "home": list(world.homes),
+            "capacity_kwh": 6.4,
+            "start_kwh": 3.2,
+            "replacement_eur_per_kwh": 400.0,
+            "temperature_c": 25.0,
+            "projected_steps": full,
+            "projected_kwh": full * world.step_h,
+        }
     )
 
 
@@ -298,7 +314,7 @@ def write_run_tables(data: RunData, path: Path) -> None:
     """Write the recorder's tables of `data` below `path`, as the recorder does."""
     for tables, folder in ((data.vpp, path), (data.counterfactual, path / COUNTERFACTUAL)):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("timeseries", "prosumers", "trades", "forecasts", "ledger", "chain"):
+        for name in ("timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain"):
             write_frame(getattr(tables, name), folder, name, ZONE)
     (path / COUNTERFACTUAL / "chain.parquet").unlink()
 

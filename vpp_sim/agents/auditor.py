@@ -14,6 +14,7 @@ import numpy as np
 from vpp_sim.agents.audit_money import MoneyAudit, Terms
 from vpp_sim.agents.fleet import Fleet
 from vpp_sim.arrays import FloatArray
+from vpp_sim.devices.battery import HOURS_PER_MONTH
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
@@ -91,12 +92,18 @@ class Auditor:
         storage, batteries, step_h = self._world.storage.read(), self._fleet.batteries, self._clock.step_h
         charge_kw, discharge_kw = storage.charge_kw, storage.discharge_kw
         stored_kwh = (charge_kw * batteries.charge_efficiency - discharge_kw / batteries.discharge_efficiency) * step_h
-        self._each(step, "battery", storage.soc_kwh - self._soc_kwh - stored_kwh, _KWH, "kWh")
+        rest_kwh = self._soc_kwh * np.exp(np.log1p(-batteries.self_discharge_per_month) * step_h / HOURS_PER_MONTH)
+        self._each(step, "battery", storage.soc_kwh - rest_kwh - stored_kwh, _KWH, "kWh")
         self._each(step, "battery in both directions", np.minimum(charge_kw, discharge_kw), _KW, "kW")
         above_kw = np.maximum(np.maximum(charge_kw, discharge_kw) - batteries.power_kw, 0.0)
         self._each(step, "battery power above its limit", above_kw, _KW, "kW")
+        sun_kw = np.where(batteries.hybrid, self._world.metered.read().pv_kw, 0.0)
+        out_kw = np.where(discharge_kw > 0, sun_kw + discharge_kw, 0.0)
+        above_kw = np.maximum(np.maximum(out_kw, charge_kw - sun_kw) - batteries.inverter_kw, 0.0)
+        self._each(step, "inverter power above its limit", above_kw, _KW, "kW")
+        floor_kwh = np.where(discharge_kw > 0, batteries.min_kwh, np.minimum(batteries.min_kwh, rest_kwh))
         outside_kwh = np.maximum(storage.soc_kwh - batteries.max_kwh, 0.0) + np.maximum(
-            batteries.min_kwh - storage.soc_kwh, 0.0
+            floor_kwh - storage.soc_kwh, 0.0
         )
         self._each(step, "battery outside its window", outside_kwh, _KWH, "kWh")
         self._soc_kwh = storage.soc_kwh

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf, nan, sqrt
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from vpp_sim.errors import DataError
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.registry import HOME_SOURCES
 from vpp_sim.scenario.scenario import Scenario
-from vpp_sim.scenario.sections.prosumers import ProsumerGroupSpec
+from vpp_sim.scenario.sections.prosumers import BatterySpec, ProsumerGroupSpec
 
 __all__ = ["HISTORY_H", "LOOK_AHEAD_H", "Fleet", "build_fleet"]
 
@@ -48,6 +50,10 @@ class Fleet:
         The homes' batteries.
     initial_soc_kwh : ndarray, shape (n,)
         Stored energy at the start [kWh].
+    replacement_eur_per_kwh : ndarray, shape (n,)
+        Price of a new battery [EUR/kWh]; NaN where ageing is not valued.
+    cell_temperature_c : ndarray, shape (n,)
+        Temperature of the batteries' cells [degC].
     digests : dict of str to str
         SHA-256 of each source's file.
     dropped : dict of str to int
@@ -66,6 +72,8 @@ class Fleet:
     tariff_eur_per_kwh: FloatArray
     batteries: BatteryFleet
     initial_soc_kwh: FloatArray
+    replacement_eur_per_kwh: FloatArray
+    cell_temperature_c: FloatArray
     digests: dict[str, str]
     dropped: dict[str, int]
     flags: dict[str, str]
@@ -138,9 +146,9 @@ def build_fleet(scenario: Scenario, clock: Clock) -> Fleet:
         carbon_kg_per_kwh=first.carbon_kg_per_kwh,
         tariff_eur_per_kwh=first.tariff_eur_per_kwh,
         batteries=_batteries(groups),
-        initial_soc_kwh=np.concatenate(
-            [np.full(len(d.names), s.battery.initial_soc * s.battery.capacity_kwh) for d, s in groups]
-        ),
+        initial_soc_kwh=_each(groups, lambda battery: battery.initial_soc * battery.capacity_kwh),
+        replacement_eur_per_kwh=_each(groups, lambda battery: _or(battery.replacement_eur_per_kwh, nan)),
+        cell_temperature_c=_each(groups, lambda battery: battery.temperature_c),
         digests={spec.data.kind: data.digest for data, spec in groups},
         dropped={f"{spec.data.kind}: {what}": count for data, spec in groups for what, count in data.repairs.items()},
         flags={f"{spec.group}/{name}": why for data, spec in groups for name, why in data.flags.items()},
@@ -169,17 +177,24 @@ def _pv_and_load(group: ProsumerGroupSpec, data: HomesData) -> tuple[FloatArray,
 
 
 def _batteries(groups: list[tuple[HomesData, ProsumerGroupSpec]]) -> BatteryFleet:
-    each = [
-        BatteryFleet.uniform(
-            len(data.names),
-            spec.battery.capacity_kwh,
-            spec.battery.power_kw,
-            spec.battery.efficiency,
-            min_soc=spec.battery.min_soc,
-            max_soc=spec.battery.max_soc,
-        )
-        for data, spec in groups
-    ]
+    one_way = _each(groups, lambda battery: sqrt(battery.efficiency))
     return BatteryFleet(
-        **{name: np.concatenate([getattr(fleet, name) for fleet in each]) for name in BatteryFleet.__dataclass_fields__}
+        capacity_kwh=_each(groups, lambda battery: battery.capacity_kwh),
+        power_kw=_each(groups, lambda battery: battery.power_kw),
+        charge_efficiency=one_way,
+        discharge_efficiency=one_way,
+        min_soc=_each(groups, lambda battery: battery.min_soc),
+        max_soc=_each(groups, lambda battery: battery.max_soc),
+        self_discharge_per_month=_each(groups, lambda battery: battery.self_discharge_per_month),
+        inverter_kw=_each(groups, lambda battery: _or(battery.inverter_kw, inf)),
+        hybrid=_each(groups, lambda battery: battery.inverter == "hybrid").astype(np.bool_),
     )
+
+
+def _each(groups: list[tuple[HomesData, ProsumerGroupSpec]], value: Callable[[BatterySpec], float]) -> FloatArray:
+    """Return a property of its group's battery for every home."""
+    return np.concatenate([np.full(len(data.names), float(value(spec.battery))) for data, spec in groups])
+
+
+def _or(given: float | None, absent: float) -> float:
+    return absent if given is None else given

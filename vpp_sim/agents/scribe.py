@@ -23,7 +23,7 @@ __all__ = ["Scribe"]
 
 
 class Scribe:
-    """Records fleet, homes, trades, ledger and day-ahead forecasts; writes no slot.
+    """Records fleet, homes, batteries, trades, ledger and day-ahead forecasts; writes no slot.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ class Scribe:
         self._homes = np.array(fleet.names)
         self._gates, self._issue_of_day = gates, {day: step for step, day in gates.items()}
         self._foreseen: dict[int, dict[str, FloatArray]] = {}
+        self._cut_steps, self._cut_kwh = np.zeros(len(fleet), dtype=np.int64), np.zeros(len(fleet))
         for step, day in gates.items():
             if step < 0:
                 self._foreseen[day] = self._fleet_quantiles(world.forecast.read(), day)
@@ -75,6 +76,9 @@ class Scribe:
         self._trade_rows(step, time)
         self._ledger_rows(step)
         self._forecast_row(step, time)
+        self._count_cuts()
+        if step == self._clock.n_steps - 1:
+            self._battery_rows()
 
     def _powers(self) -> dict[str, FloatArray]:
         """Return the homes' powers and stored energy, each of shape (n,)."""
@@ -141,6 +145,27 @@ class Scribe:
                 "bought_kwh": np.bincount(trades.buyer, settlement.delivered_kwh, minlength=n),
                 "sold_kwh": np.bincount(trades.seller, settlement.delivered_kwh, minlength=n),
                 "cost_eur": cost_eur,
+            },
+        )
+
+    def _count_cuts(self) -> None:
+        cut_kw = self._world.storage.read().cut_kw
+        self._cut_steps += cut_kw > 0
+        self._cut_kwh += cut_kw * self._clock.step_h
+
+    def _battery_rows(self) -> None:
+        """Write what the batteries are, and how often their limits cut what was asked for; once, at the end."""
+        fleet = self._fleet
+        self._recorder.record(
+            "batteries",
+            {
+                "home": self._homes,
+                "capacity_kwh": fleet.batteries.capacity_kwh,
+                "start_kwh": fleet.initial_soc_kwh,
+                "replacement_eur_per_kwh": fleet.replacement_eur_per_kwh,
+                "temperature_c": fleet.cell_temperature_c,
+                "projected_steps": self._cut_steps,
+                "projected_kwh": self._cut_kwh,
             },
         )
 

@@ -10,14 +10,17 @@ import numpy as np
 from vpp_sim.agents.fleet import Fleet
 from vpp_sim.arrays import FloatArray
 from vpp_sim.devices.battery import advance, project
-from vpp_sim.ess.protocol import Controller, StorageObservation, horizon_steps
+from vpp_sim.ess.protocol import AskingController, Controller, StorageObservation, horizon_steps
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
 from vpp_sim.kernel.messages import Storage
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 
-__all__ = ["StorageAgent"]
+__all__ = ["LEAST_CUT_KW", "StorageAgent"]
+
+LEAST_CUT_KW = 1e-6
+"""What differs by less from what was asked for is rounding or a solver's tolerance, not a cut [kW]."""
 
 
 class StorageAgent:
@@ -31,6 +34,11 @@ class StorageAgent:
         Who decides.
     acts : {"after_meter", "before_meter"}
         Whether the controller knows this step's metered net load, or only its forecast.
+
+    Notes
+    -----
+    A controller that can say what it wants before limits cut it (:class:`~vpp_sim.ess.protocol.AskingController`) is
+    asked for that, so that every cut is seen: a step in which a battery did not get what was asked for counts once.
     """
 
     name = "storage"
@@ -46,6 +54,7 @@ class StorageAgent:
     ) -> None:
         self._world, self._clock, self._fleet = world, clock, fleet
         self._controller, self._sees_meter = controller, acts == "after_meter"
+        self._ask = controller.ask if isinstance(controller, AskingController) else controller.act
         self._soc_kwh = fleet.initial_soc_kwh
         self._window = horizon_steps(clock.step_h)
         self._hour = clock.local_time(0, clock.n_steps).hour
@@ -58,12 +67,14 @@ class StorageAgent:
 
     def _store(self, step: int) -> None:
         batteries, step_h = self._fleet.batteries, self._clock.step_h
-        asked = self._controller.act(batteries, self._observation(step))
-        charge_kw, discharge_kw = project(batteries, self._soc_kwh, *asked, step_h)
-        moved = np.abs(charge_kw - asked[0]) + np.abs(discharge_kw - asked[1]) > 1e-9
-        self.counts["battery actions projected onto their limits"] += int(moved.sum())
-        self._soc_kwh = advance(batteries, self._soc_kwh, charge_kw, discharge_kw, step_h)
-        self._write(Storage(charge_kw, discharge_kw, self._soc_kwh))
+        pv_kw = self._world.metered.read().pv_kw
+        asked = self._ask(batteries, self._observation(step))
+        charge_kw, discharge_kw = project(batteries, self._soc_kwh, *asked, step_h, pv_kw=pv_kw)
+        cut_kw = np.abs((asked[0] - asked[1]) - (charge_kw - discharge_kw))
+        cut_kw = np.where(cut_kw > LEAST_CUT_KW, cut_kw, 0.0)
+        self.counts["battery actions projected onto their limits"] += int((cut_kw > 0).sum())
+        self._soc_kwh = advance(batteries, self._soc_kwh, charge_kw, discharge_kw, step_h, pv_kw=pv_kw)
+        self._write(Storage(charge_kw, discharge_kw, self._soc_kwh, cut_kw))
 
     def _observation(self, step: int) -> StorageObservation:
         tariff = self._world.tariff.read()

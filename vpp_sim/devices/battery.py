@@ -2,25 +2,41 @@
 
 Power is measured at the grid side of the inverter, so losses fall between meter and cell in both directions:
 
-.. math:: E_{t+1} = E_t + \\eta_c P_c h - P_d h / \\eta_d
+.. math:: E_{t+1} = \\kappa E_t + \\eta_c P_c h - P_d h / \\eta_d, \\qquad \\kappa = (1 - s)^{h / 730}
 
-with energy :math:`E` [kWh], charging and discharging power :math:`P_c, P_d` [kW] and step length :math:`h` [h].
+with energy :math:`E` [kWh], charging and discharging power :math:`P_c, P_d` [kW], step length :math:`h` [h] and
+self-discharge :math:`s`, the share of the stored energy that a battery at rest loses in a month. What is stored as the
+step begins decays through it; what the step adds or takes counts from its end on. So a battery at rest loses the same
+over a day whatever the step.
+
+Self-discharge never takes stored energy below zero, but it may take it below the window. That is no fault: such a
+battery cannot discharge until it is back inside, and nothing forces it to charge.
+
+An inverter limit holds at the grid side. A battery's own inverter carries its charging or its discharging. A hybrid
+inverter also carries the PV of its home: what the sun takes of it is lost to discharging, and sun that is stored never
+passes it. A device's PV is taken as measured, behind its inverter already, so it is never cut here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from math import sqrt
+from dataclasses import dataclass, field, fields
+from math import inf, sqrt
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, require_finite, require_non_negative, require_shape
+from vpp_sim.arrays import BoolArray, FloatArray, require_finite, require_non_negative, require_shape
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["BatteryFleet", "advance", "project"]
+__all__ = ["HOURS_PER_MONTH", "BatteryFleet", "advance", "project"]
+
+HOURS_PER_MONTH = 730.0
+"""A twelfth of a year of 365 days [h]."""
 
 _TOLERANCE = 1e-9
 """Relative slack for rounding when limits are checked."""
+
+_NOT_GIVEN: FloatArray = np.empty(0)
+_NOWHERE: BoolArray = np.empty(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +53,12 @@ class BatteryFleet:
         Share of energy that survives each way, in (0, 1].
     min_soc, max_soc : ndarray, shape (n,)
         Window of the state of charge, as shares of the capacity.
+    self_discharge_per_month : ndarray, shape (n,), optional
+        Share of the stored energy lost in a month at rest, in [0, 1); without it, nothing is lost.
+    inverter_kw : ndarray, shape (n,), optional
+        Greatest power of the inverter at the grid side [kW]; infinite, as without it, where there is no such limit.
+    hybrid : ndarray of bool, shape (n,), optional
+        Whether that inverter carries the PV of its home too; without it, none does.
 
     Raises
     ------
@@ -50,17 +72,36 @@ class BatteryFleet:
     discharge_efficiency: FloatArray
     min_soc: FloatArray
     max_soc: FloatArray
+    self_discharge_per_month: FloatArray = field(default_factory=lambda: _NOT_GIVEN)
+    inverter_kw: FloatArray = field(default_factory=lambda: _NOT_GIVEN)
+    hybrid: BoolArray = field(default_factory=lambda: _NOWHERE)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            values = getattr(self, field.name)
-            require_shape(field.name, values, (len(self),))
-            require_non_negative(field.name, values)
+        self._fill()
+        for each in fields(self):
+            values = getattr(self, each.name)
+            require_shape(each.name, values, (len(self),))
+            require_non_negative(each.name, values[np.isfinite(values)] if each.name == "inverter_kw" else values)
+        if np.isnan(self.inverter_kw).any():
+            raise PhysicsError("inverter_kw must not be NaN")
         for name in ("charge_efficiency", "discharge_efficiency"):
             if not ((getattr(self, name) > 0) & (getattr(self, name) <= 1)).all():
                 raise PhysicsError(f"{name} must lie in (0, 1]")
         if not ((self.min_soc <= self.max_soc) & (self.max_soc <= 1)).all():
             raise PhysicsError("state of charge window must satisfy 0 <= min_soc <= max_soc <= 1")
+        if not (self.self_discharge_per_month < 1).all():
+            raise PhysicsError("self_discharge_per_month must lie in [0, 1)")
+
+    def _fill(self) -> None:
+        """Give every battery what was not given: no self-discharge, no inverter limit."""
+        n = len(self)
+        for name, absent, value in (
+            ("self_discharge_per_month", _NOT_GIVEN, np.zeros(n)),
+            ("inverter_kw", _NOT_GIVEN, np.full(n, np.inf)),
+            ("hybrid", _NOWHERE, np.zeros(n, dtype=np.bool_)),
+        ):
+            if getattr(self, name) is absent:
+                object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         """Return the number of batteries."""
@@ -76,6 +117,9 @@ class BatteryFleet:
         *,
         min_soc: float = 0.0,
         max_soc: float = 1.0,
+        self_discharge_per_month: float = 0.0,
+        inverter_kw: float = inf,
+        hybrid: bool = False,
     ) -> BatteryFleet:
         """Return n equal batteries; each direction has the square root of the round-trip efficiency.
 
@@ -91,6 +135,12 @@ class BatteryFleet:
             Energy out per energy in, in (0, 1].
         min_soc, max_soc : float
             Window of the state of charge, as shares of the capacity.
+        self_discharge_per_month : float
+            Share of the stored energy lost in a month at rest, in [0, 1).
+        inverter_kw : float
+            Greatest power of the inverter at the grid side [kW].
+        hybrid : bool
+            Whether that inverter carries the PV of its home too.
 
         Raises
         ------
@@ -105,7 +155,17 @@ class BatteryFleet:
         if not 0 < round_trip_efficiency <= 1:
             raise PhysicsError(f"round-trip efficiency {round_trip_efficiency:g} must lie in (0, 1]")
         one_way = sqrt(round_trip_efficiency)
-        return cls(*(np.full(n, v) for v in (capacity_kwh, power_kw, one_way, one_way, min_soc, max_soc)))
+        return cls(
+            capacity_kwh=np.full(n, float(capacity_kwh)),
+            power_kw=np.full(n, float(power_kw)),
+            charge_efficiency=np.full(n, one_way),
+            discharge_efficiency=np.full(n, one_way),
+            min_soc=np.full(n, float(min_soc)),
+            max_soc=np.full(n, float(max_soc)),
+            self_discharge_per_month=np.full(n, float(self_discharge_per_month)),
+            inverter_kw=np.full(n, float(inverter_kw)),
+            hybrid=np.full(n, hybrid),
+        )
 
     @property
     def min_kwh(self) -> FloatArray:
@@ -117,14 +177,53 @@ class BatteryFleet:
         """Highest stored energy, shape (n,) [kWh]."""
         return self.max_soc * self.capacity_kwh
 
+    @property
+    def limit_kw(self) -> FloatArray:
+        """Greatest power either way while its home's PV is idle: of battery and inverter the lower, shape (n,) [kW]."""
+        return np.minimum(self.power_kw, self.inverter_kw)
+
+    def kept_share(self, step_h: float) -> FloatArray:
+        """Return the share of stored energy that self-discharge leaves after a step, shape (n,)."""
+        if not self.self_discharge_per_month.any():
+            return np.ones(len(self))
+        kept: FloatArray = (1.0 - self.self_discharge_per_month) ** (step_h / HOURS_PER_MONTH)
+        return kept
+
+    def limits_kw(self, pv_kw: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Return the greatest charging and discharging power beside the PV of their homes, each of shape (n,) [kW].
+
+        Parameters
+        ----------
+        pv_kw : ndarray, shape (n,), optional
+            PV power of each home [kW]; without it, none.
+
+        Examples
+        --------
+        >>> fleet = BatteryFleet.uniform(1, 10.0, 5.0, 0.9, inverter_kw=4.0, hybrid=True)
+        >>> fleet.limits_kw(np.array([3.0]))
+        (array([5.]), array([1.]))
+        """
+        if pv_kw is None or not self.hybrid.any():
+            limit_kw = self.limit_kw
+            return limit_kw, limit_kw
+        shared_kw = np.where(self.hybrid, pv_kw, 0.0)
+        charge = np.minimum(self.power_kw, self.inverter_kw + shared_kw)
+        return charge, np.minimum(self.power_kw, np.maximum(self.inverter_kw - shared_kw, 0.0))
+
 
 def project(
-    fleet: BatteryFleet, soc_kwh: FloatArray, charge_kw: FloatArray, discharge_kw: FloatArray, step_h: float
+    fleet: BatteryFleet,
+    soc_kwh: FloatArray,
+    charge_kw: FloatArray,
+    discharge_kw: FloatArray,
+    step_h: float,
+    *,
+    pv_kw: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the feasible powers nearest to those asked for.
 
-    What is asked in both directions at once is netted; what remains is cut to the power limit and to what the window of
-    the state of charge leaves.
+    What is asked in both directions at once is netted; what remains is cut to the limits of battery and inverter and to
+    what the window of the state of charge leaves.
 
     Parameters
     ----------
@@ -136,6 +235,8 @@ def project(
         Powers asked for [kW], non-negative.
     step_h : float
         Length of the step [h].
+    pv_kw : ndarray, shape (n,), optional
+        PV power of each home [kW], which hybrid inverters carry; without it, none.
 
     Returns
     -------
@@ -145,7 +246,7 @@ def project(
     Raises
     ------
     PhysicsError
-        If shapes differ, or a power is negative or NaN.
+        If shapes differ, or a power is negative, NaN or infinite.
 
     Examples
     --------
@@ -153,17 +254,25 @@ def project(
     >>> project(fleet, np.array([6.0, 3.0]), np.array([4.0, 1.0]), np.array([0.0, 9.0]), 1.0)
     (array([0.4, 0. ]), array([0., 3.]))
     """
-    _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h)
+    _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h, pv_kw)
     net_kw = charge_kw - discharge_kw
-    room_kw = np.maximum(fleet.max_kwh - soc_kwh, 0.0) / (fleet.charge_efficiency * step_h)
-    stock_kw = np.maximum(soc_kwh - fleet.min_kwh, 0.0) * fleet.discharge_efficiency / step_h
-    charge = np.clip(net_kw, 0.0, np.minimum(fleet.power_kw, room_kw))
-    discharge = np.clip(-net_kw, 0.0, np.minimum(fleet.power_kw, stock_kw))
+    kept_kwh = _kept_kwh(fleet, soc_kwh, step_h)
+    room_kw = np.maximum(fleet.max_kwh - kept_kwh, 0.0) / (fleet.charge_efficiency * step_h)
+    stock_kw = np.maximum(kept_kwh - fleet.min_kwh, 0.0) * fleet.discharge_efficiency / step_h
+    charge_limit_kw, discharge_limit_kw = fleet.limits_kw(pv_kw)
+    charge = np.clip(net_kw, 0.0, np.minimum(charge_limit_kw, room_kw))
+    discharge = np.clip(-net_kw, 0.0, np.minimum(discharge_limit_kw, stock_kw))
     return charge, discharge
 
 
 def advance(
-    fleet: BatteryFleet, soc_kwh: FloatArray, charge_kw: FloatArray, discharge_kw: FloatArray, step_h: float
+    fleet: BatteryFleet,
+    soc_kwh: FloatArray,
+    charge_kw: FloatArray,
+    discharge_kw: FloatArray,
+    step_h: float,
+    *,
+    pv_kw: FloatArray | None = None,
 ) -> FloatArray:
     """Return the stored energy at the end of the step.
 
@@ -177,17 +286,19 @@ def advance(
         Powers at the grid side [kW], non-negative.
     step_h : float
         Length of the step [h].
+    pv_kw : ndarray, shape (n,), optional
+        PV power of each home [kW], which hybrid inverters carry; without it, none.
 
     Returns
     -------
     ndarray, shape (n,)
-        Stored energy at the end of the step [kWh], inside the window.
+        Stored energy at the end of the step [kWh]: inside the window, or below it by self-discharge alone.
 
     Raises
     ------
     PhysicsError
-        If shapes differ, a power is negative, NaN or above the limit, both directions are used at once, or the window
-        of the state of charge would be left.
+        If shapes differ, a power is negative, NaN or above the limit, both directions are used at once, or an action
+        would leave the window of the state of charge.
 
     Examples
     --------
@@ -195,22 +306,40 @@ def advance(
     >>> advance(fleet, np.array([1.0]), np.array([2.0]), np.array([0.0]), 1.0)
     array([2.8])
     """
-    _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h)
-    _require_limits(fleet, charge_kw, discharge_kw)
-    gained_kwh = fleet.charge_efficiency * charge_kw * step_h
-    end_kwh = soc_kwh + gained_kwh - discharge_kw * step_h / fleet.discharge_efficiency
+    _require_action(fleet, soc_kwh, charge_kw, discharge_kw, step_h, pv_kw)
+    _require_limits(fleet, charge_kw, discharge_kw, pv_kw)
+    kept_kwh = _kept_kwh(fleet, soc_kwh, step_h)
+    end_kwh = (
+        kept_kwh + fleet.charge_efficiency * charge_kw * step_h - discharge_kw * step_h / fleet.discharge_efficiency
+    )
+    floor_kwh = fleet.min_kwh
+    if kept_kwh is not soc_kwh:
+        sinks = (fleet.self_discharge_per_month > 0) & (discharge_kw == 0)
+        floor_kwh = np.where(sinks, np.minimum(floor_kwh, np.maximum(kept_kwh, 0.0)), floor_kwh)
     slack_kwh = _TOLERANCE * (1.0 + fleet.capacity_kwh)
-    outside = (end_kwh < fleet.min_kwh - slack_kwh) | (end_kwh > fleet.max_kwh + slack_kwh)
+    outside = (end_kwh < floor_kwh - slack_kwh) | (end_kwh > fleet.max_kwh + slack_kwh)
     if outside.any():
         i = int(np.flatnonzero(outside)[0])
         raise PhysicsError(
             f"battery {i} would hold {end_kwh[i]:g} kWh, outside [{fleet.min_kwh[i]:g}, {fleet.max_kwh[i]:g}] kWh"
         )
-    return np.clip(end_kwh, fleet.min_kwh, fleet.max_kwh)
+    return np.clip(end_kwh, floor_kwh, fleet.max_kwh)
+
+
+def _kept_kwh(fleet: BatteryFleet, soc_kwh: FloatArray, step_h: float) -> FloatArray:
+    """Return what self-discharge leaves, shape (n,) [kWh]: the very same array if no battery has any."""
+    if not fleet.self_discharge_per_month.any():
+        return soc_kwh
+    return fleet.kept_share(step_h) * soc_kwh
 
 
 def _require_action(
-    fleet: BatteryFleet, soc_kwh: FloatArray, charge_kw: FloatArray, discharge_kw: FloatArray, step_h: float
+    fleet: BatteryFleet,
+    soc_kwh: FloatArray,
+    charge_kw: FloatArray,
+    discharge_kw: FloatArray,
+    step_h: float,
+    pv_kw: FloatArray | None,
 ) -> None:
     if not (np.isfinite(step_h) and step_h > 0):
         raise PhysicsError(f"step_h is {step_h:g}, expected a positive length")
@@ -219,14 +348,20 @@ def _require_action(
     require_finite("soc_kwh", soc_kwh)
     require_non_negative("charge_kw", charge_kw)
     require_non_negative("discharge_kw", discharge_kw)
+    if pv_kw is not None:
+        require_shape("pv_kw", pv_kw, (len(fleet),))
+        require_non_negative("pv_kw", pv_kw)
 
 
-def _require_limits(fleet: BatteryFleet, charge_kw: FloatArray, discharge_kw: FloatArray) -> None:
-    limit_kw = fleet.power_kw * (1.0 + _TOLERANCE)
-    for name, power_kw in (("charges", charge_kw), ("discharges", discharge_kw)):
-        if (power_kw > limit_kw).any():
-            i = int(np.flatnonzero(power_kw > limit_kw)[0])
-            raise PhysicsError(f"battery {i} {name} at {power_kw[i]:g} kW, above its limit of {fleet.power_kw[i]:g} kW")
+def _require_limits(
+    fleet: BatteryFleet, charge_kw: FloatArray, discharge_kw: FloatArray, pv_kw: FloatArray | None
+) -> None:
+    limits_kw = fleet.limits_kw(pv_kw)
+    for name, power_kw, limit_kw in zip(("charges", "discharges"), (charge_kw, discharge_kw), limits_kw, strict=True):
+        above = power_kw > limit_kw * (1.0 + _TOLERANCE)
+        if above.any():
+            i = int(np.flatnonzero(above)[0])
+            raise PhysicsError(f"battery {i} {name} at {power_kw[i]:g} kW, above its limit of {limit_kw[i]:g} kW")
     if ((charge_kw > 0) & (discharge_kw > 0)).any():
         i = int(np.flatnonzero((charge_kw > 0) & (discharge_kw > 0))[0])
         raise PhysicsError(f"battery {i} charges and discharges at once")

@@ -22,7 +22,7 @@ import numpy as np
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.devices.battery import BatteryFleet, project
 
-__all__ = ["ACTION_COUNT", "FOLLOW", "POWER_SHARES", "powers"]
+__all__ = ["ACTION_COUNT", "FOLLOW", "POWER_SHARES", "asked_powers", "powers"]
 
 POWER_SHARES: tuple[float, ...] = (0.0, 0.0, 0.1, 0.25, 0.5, 1.0, -0.1, -0.25, -0.5, -1.0)
 """Signed share of the power limit that each action stands for; positive charges. That of `FOLLOW` is not used."""
@@ -69,5 +69,10 @@ def powers(
     >>> powers(fleet, np.full(3, 3.0), np.full(3, 0.7), np.array([0, 1, 4]), 1.0)
     (array([0. , 0. , 2.5]), array([0. , 0.7, 0. ]))
     """
+    return project(fleet, soc_kwh, *asked_powers(fleet, net_now_kw, action), step_h)
+
+
+def asked_powers(fleet: BatteryFleet, net_now_kw: FloatArray, action: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the charging and discharging powers that actions stand for before limits cut them, shape (n,) [kW]."""
     wanted_kw = np.where(action == FOLLOW, -net_now_kw, _SHARES[action] * fleet.power_kw)
-    return project(fleet, soc_kwh, np.maximum(wanted_kw, 0.0), np.maximum(-wanted_kw, 0.0), step_h)
+    return np.maximum(wanted_kw, 0.0), np.maximum(-wanted_kw, 0.0)

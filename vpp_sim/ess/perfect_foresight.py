@@ -11,6 +11,9 @@ at once; with negative ones the cost is a lower bound, and the controller nets i
 
 The problem is compiled once by CVXPY (S. Diamond and S. Boyd, JMLR 17:83, 2016; parameters by A. Agrawal et al.,
 https://arxiv.org/abs/1910.12430) and solved by HiGHS (https://doi.org/10.1007/s12532-017-0130-5).
+
+With self-discharge stored energy decays in the plan too, and the window's lower end with it, since a battery may sink
+below it at rest: where that end is not empty, the cost is a lower bound. The sun in hybrid inverters is left out.
 """
 
 from __future__ import annotations
@@ -78,17 +81,18 @@ class StorageProgram:
 
     def _constraints(self, flow: cp.Expression) -> list[cp.Constraint]:
         fleet, steps = self.fleet, self._charge.shape[1]
-        limit = np.repeat(fleet.power_kw[:, None], steps, axis=1)
+        limit = np.repeat(fleet.limit_kw[:, None], steps, axis=1)
         gain = np.repeat((self.step_h * fleet.charge_efficiency)[:, None], steps, axis=1)
         drain = np.repeat((self.step_h / fleet.discharge_efficiency)[:, None], steps, axis=1)
-        low = np.repeat(fleet.min_kwh[:, None], steps + 1, axis=1)
+        kept = fleet.kept_share(self.step_h)[:, None]
+        low = fleet.min_kwh[:, None] * kept ** np.arange(steps + 1)
         high = np.repeat(fleet.max_kwh[:, None], steps + 1, axis=1)
         stored = multiply(gain, self._charge) - multiply(drain, self._discharge)
         return [
             self._import >= self._net + flow,
             self._charge <= limit,
             self._discharge <= limit,
-            self._soc[:, 1:] == self._soc[:, :-1] + stored,
+            self._soc[:, 1:] == multiply(np.repeat(kept, steps, axis=1), self._soc[:, :-1]) + stored,
             self._soc >= low,
             self._soc <= high,
             self._soc[:, 0] == self._start,
@@ -217,6 +221,10 @@ class PerfectForesight:
         SolveError
             If there is no optimum.
         """
+        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
+
+    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+        """Return that first step as planned, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         if self._program is None or not _same(fleet, observation, self._program):
             self._program = StorageProgram(fleet, observation.net_kw.shape[1], observation.step_h)
@@ -225,10 +233,10 @@ class PerfectForesight:
             observation.net_kw,
             observation.buy_eur_per_kwh,
             observation.sell_eur_per_kwh,
-            end_kwh=fleet.min_kwh,
+            end_kwh=fleet.min_kwh * fleet.kept_share(observation.step_h * observation.net_kw.shape[1]),
             end_worth_eur_per_kwh=fleet.discharge_efficiency * max(float(observation.buy_eur_per_kwh.min()), 0.0),
         )
-        return project(fleet, observation.soc_kwh, plan.charge_kw[:, 0], plan.discharge_kw[:, 0], observation.step_h)
+        return plan.charge_kw[:, 0], plan.discharge_kw[:, 0]
 
 
 def _same(fleet: BatteryFleet, observation: StorageObservation, program: StorageProgram) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from vpp_sim.arrays import FloatArray
-from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.actions import powers
+from vpp_sim.devices.battery import BatteryFleet, project
+from vpp_sim.ess.actions import asked_powers
 from vpp_sim.ess.features import storage_features
 from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.protocol import StorageObservation, horizon_steps, require_observation
@@ -58,6 +58,10 @@ class PolicyController:
         PhysicsError
             If the observation does not fit the fleet or is not finite.
         """
+        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
+
+    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+        """Return what the best action of each battery stands for before limits cut it, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         seen = storage_features(
             fleet,
@@ -69,7 +73,7 @@ class PolicyController:
             observation.step_h,
         )
         action = self.network.actions(seen)
-        return powers(fleet, observation.soc_kwh, observation.net_kw[:, 0], action, observation.step_h)
+        return asked_powers(fleet, observation.net_kw[:, 0], action)
 
 
 class DqnController(PolicyController):

@@ -8,13 +8,13 @@ caller's to say in its report.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["HORIZON_H", "Controller", "StorageObservation", "horizon_steps", "require_observation"]
+__all__ = ["HORIZON_H", "AskingController", "Controller", "StorageObservation", "horizon_steps", "require_observation"]
 
 HORIZON_H = 24
 """Length of the window that a controller sees [h]."""
@@ -66,6 +66,20 @@ class Controller(Protocol):
 
     def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return feasible charging and discharging powers, each of shape (n,) [kW].
+
+        Raises
+        ------
+        PhysicsError
+            If the observation does not fit the fleet or is not finite.
+        """
+
+
+@runtime_checkable
+class AskingController(Controller, Protocol):
+    """A controller that also says what it wants before the batteries' limits cut it, so that cuts can be counted."""
+
+    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+        """Return charging and discharging powers, each of shape (n,) [kW], whose projection is what ``act`` returns.
 
         Raises
         ------

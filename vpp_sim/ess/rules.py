@@ -50,7 +50,10 @@ class SelfConsumption:
 
     def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return powers that bring each meter as near to zero as its battery can, each of shape (n,) [kW]."""
+        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
+
+    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+        """Return powers that would bring each meter to zero, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         net_kw = observation.net_kw[:, 0]
-        surplus_kw, deficit_kw = np.maximum(-net_kw, 0.0), np.maximum(net_kw, 0.0)
-        return project(fleet, observation.soc_kwh, surplus_kw, deficit_kw, observation.step_h)
+        return np.maximum(-net_kw, 0.0), np.maximum(net_kw, 0.0)

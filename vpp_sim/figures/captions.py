@@ -62,7 +62,13 @@ def _storage(run: RunData) -> str:
     if not run.vpp.battery_capacity_kwh:
         return "No home has a battery."
     ours, theirs = (m.battery_cycles(tables, run.bills) for tables in (run.vpp, run.counterfactual))
-    return f"The batteries make {ours:.1f} full equivalent cycles, without the VPP {theirs:.1f}."
+    cycles = f"The batteries make {ours:.1f} full equivalent cycles, without the VPP {theirs:.1f}"
+    aged, less = (m.battery_life_used(tables, run.bills) for tables in (run.vpp, run.counterfactual))
+    if isnan(aged + less):
+        return f"{cycles}."
+    return (
+        f"{cycles}; with the days that pass, that is {percent(aged, 2)} of their life, without it {percent(less, 2)}."
+    )
 
 
 def _flexibility(run: RunData) -> str:

@@ -112,11 +112,15 @@ class Flexible:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Battery power at the grid side and state of charge at the end of the step, each of shape (n,)."""
+    """Battery power at the grid side, stored energy at the end of the step, and what limits cut of the power asked for.
+
+    Each array is of shape (n,).
+    """
 
     charge_kw: FloatArray
     discharge_kw: FloatArray
     soc_kwh: FloatArray
+    cut_kw: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

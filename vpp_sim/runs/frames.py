@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vpp_sim.devices.ageing import age
 from vpp_sim.errors import DataError
 from vpp_sim.runs.tables import ACCOUNTS, TABLES, table_schema
 from vpp_sim.units import MICRO_EUR_PER_EUR
@@ -17,6 +18,8 @@ from vpp_sim.units import MICRO_EUR_PER_EUR
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vpp_sim.arrays import FloatArray
+    from vpp_sim.devices.ageing import Ageing
     from vpp_sim.runs.tables import Schema
 
 __all__ = ["RunData", "RunTables", "empty_frame", "read_frame", "read_tables", "write_frame"]
@@ -36,6 +39,8 @@ class RunTables:
         Length of a tick [h].
     battery_capacity_kwh : float
         Capacity of all batteries together [kWh].
+    batteries : DataFrame
+        Columns as in :data:`vpp_sim.runs.tables.TABLES`; without rows for a run that did not record them.
     """
 
     timeseries: pd.DataFrame
@@ -46,6 +51,24 @@ class RunTables:
     chain: pd.DataFrame
     step_h: float
     battery_capacity_kwh: float
+    batteries: pd.DataFrame = field(default_factory=lambda: empty_frame("batteries"))
+    _known: dict[str, Ageing] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def ageing(self) -> Ageing:
+        """Return how each battery aged, in the order of `batteries`; worked out when first asked for."""
+        if "ageing" not in self._known:
+            start_kwh = self._of_batteries("start_kwh")
+            soc_kwh = np.asarray(self.prosumers["soc_kwh"], dtype=np.float64).reshape(-1, start_kwh.size)
+            self._known["ageing"] = age(
+                np.vstack([start_kwh, soc_kwh]),
+                self._of_batteries("capacity_kwh"),
+                step_h=self.step_h,
+                temperature_c=self._of_batteries("temperature_c"),
+            )
+        return self._known["ageing"]
+
+    def _of_batteries(self, column: str) -> FloatArray:
+        return np.asarray(self.batteries[column], dtype=np.float64)
 
     def home_names(self) -> list[str]:
         """Return the names of the homes, in the order in which they were recorded."""
@@ -151,21 +174,27 @@ def write_frame(frame: pd.DataFrame, path: Path, name: str, timezone: str = "UTC
 
 
 def read_tables(path: Path, *, step_h: float, battery_capacity_kwh: float) -> RunTables:
-    """Read the recorder's tables from one folder; a missing chain table means that nothing was settled on chain.
+    """Read the recorder's tables from one folder.
+
+    A missing chain table means that nothing was settled on chain; one of batteries, that the run did not record them.
 
     Raises
     ------
     DataError
         If another table is missing or lacks a column.
     """
-    has_chain = (path / "chain.parquet").exists()
+    chain, batteries = (
+        read_frame(path, name) if (path / f"{name}.parquet").exists() else empty_frame(name)
+        for name in ("chain", "batteries")
+    )
     return RunTables(
         timeseries=read_frame(path, "timeseries"),
         prosumers=read_frame(path, "prosumers"),
         trades=read_frame(path, "trades"),
         forecasts=read_frame(path, "forecasts"),
         ledger=read_frame(path, "ledger"),
-        chain=read_frame(path, "chain") if has_chain else empty_frame("chain"),
+        chain=chain,
         step_h=step_h,
         battery_capacity_kwh=battery_capacity_kwh,
+        batteries=batteries,
     )

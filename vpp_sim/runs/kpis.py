@@ -123,6 +123,13 @@ KPIS: tuple[Kpi, ...] = (
         "What the VPP refunded to homes whose bill exceeded their default bill.", m.item_cost("vpp", "guarantee"),
     ),
     Kpi(
+        "ageing_cost_eur", "Battery ageing", "EUR", "lower", "Money",
+        "Share of their life that the batteries used times the price of new ones, by time and by depth of cycles "
+        "(Xu et al. 2018, as in vpp_sim/devices/ageing.py); of those whose battery.replacement_eur_per_kwh is given. "
+        "Not in the ledger.",
+        m.ageing_cost_eur,
+    ),
+    Kpi(
         "default_bill_eur", "Homes' default bill", "EUR", "neither", "Money",
         "Cost of the same metered energy at the default tariff, all homes.", m.bill_total("default_bill_eur"),
     ),
@@ -178,6 +185,28 @@ KPIS: tuple[Kpi, ...] = (
     Kpi(
         "battery_cycles", "Battery full equivalent cycles", "1", "neither", "Energy",
         "Energy charged and discharged over twice the capacity, all batteries together.", m.battery_cycles,
+    ),
+    Kpi(
+        "battery_life_used", "Battery life used", "life", "lower", "Energy",
+        "Stress of time and of cycles counted by rainflow (ASTM E1049-85) over that at which a fifth of the capacity "
+        "is lost (Xu et al. 2018), weighted by capacity.",
+        m.battery_life_used,
+    ),
+    Kpi(
+        "battery_lost_capacity", "Battery capacity lost", "1", "lower", "Energy",
+        "Share of the capacity that the same stress takes from batteries that were new at the start, which lose most "
+        "at first.",
+        m.battery_lost_capacity,
+    ),
+    Kpi(
+        "projected_actions", "Battery actions cut to limits", "actions", "neither", "Energy",
+        "Steps, over all batteries, in which power limit, inverter or window gave less than the controller asked for; "
+        "a rule that follows the meter asks for all of it, whether the battery is full or not.",
+        m.battery_sum("projected_steps"),
+    ),
+    Kpi(
+        "projected_kwh", "Energy cut from battery actions", "kWh", "neither", "Energy",
+        "Energy by which they were cut, at the grid side.", m.battery_sum("projected_kwh"),
     ),
     Kpi(
         "stored_kwh", "Stored at the end", "kWh", "neither", "Energy",
@@ -336,6 +365,7 @@ def read_kpis(path: Path) -> dict[str, KpiValue]:
 
 _DECIMALS = {
     "1": 3, "EUR": 2, "kWh": 1, "kW": 2, "kg": 1, "p.u.": 4, "homes": 0, "steps": 0, "batches": 0, "gas": 0, "s": 1,
+    "life": 5, "actions": 0,
 }  # fmt: skip
 
 

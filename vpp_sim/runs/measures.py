@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vpp_sim.arrays import FloatArray
+    from vpp_sim.devices.ageing import Ageing
     from vpp_sim.runs.frames import RunTables
 
 __all__ = [
     "account_income",
+    "ageing_cost_eur",
     "battery_cycles",
+    "battery_life_used",
+    "battery_lost_capacity",
+    "battery_sum",
     "bill_total",
     "chain_mean",
     "chain_sum",
@@ -167,6 +172,35 @@ def battery_cycles(tables: RunTables, bills: pd.DataFrame) -> float:
     """Return the full equivalent cycles: energy in and out over twice the capacity [1]."""
     moved_kw = _column(tables, "charge_kw") + _column(tables, "discharge_kw")
     return _ratio(float(moved_kw.sum()) * tables.step_h, 2 * tables.battery_capacity_kwh)
+
+
+def battery_sum(column: str) -> Callable[[RunTables, pd.DataFrame], float]:
+    """Return the measure of the sum of a column of the batteries; NaN if they were not recorded."""
+    return lambda tables, bills: float(tables.batteries[column].sum()) if len(tables.batteries) else nan
+
+
+def battery_lost_capacity(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the share of the capacity of all batteries that was lost if they were new at the start [1]."""
+    return _by_capacity(tables, lambda ageing: ageing.lost_capacity)
+
+
+def battery_life_used(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the share of the life of all batteries that was used, weighted by capacity [1]."""
+    return _by_capacity(tables, lambda ageing: ageing.life_used)
+
+
+def ageing_cost_eur(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return what the used share of life costs, over the batteries that have a price; NaN if none has [EUR]."""
+    price = np.asarray(tables.batteries["replacement_eur_per_kwh"], dtype=np.float64)
+    if not np.isfinite(price).any():
+        return nan
+    capacity_kwh = np.asarray(tables.batteries["capacity_kwh"], dtype=np.float64)
+    return float(np.nansum(tables.ageing().cost_eur(capacity_kwh, price)))
+
+
+def _by_capacity(tables: RunTables, share: Callable[[Ageing], FloatArray]) -> float:
+    capacity_kwh = np.asarray(tables.batteries["capacity_kwh"], dtype=np.float64)
+    return _ratio(float(capacity_kwh @ share(tables.ageing())), float(capacity_kwh.sum())) if capacity_kwh.size else nan
 
 
 # Feeder

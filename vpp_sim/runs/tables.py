@@ -93,6 +93,15 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("sold_kwh", _F, "kWh", "Energy sold in local trades, delivered."),
         ("cost_eur", _F, "EUR", "Cost of the step to the home, all items of the ledger."),
     ),
+    "batteries": (
+        _HOME,
+        ("capacity_kwh", _F, "kWh", "Energy between empty and full; 0 without a battery."),
+        ("start_kwh", _F, "kWh", "Energy in the battery before the first step."),
+        ("replacement_eur_per_kwh", _F, "EUR/kWh", "Price of a new battery; NaN where ageing is not valued."),
+        ("temperature_c", _F, "degC", "Temperature of the cells."),
+        ("projected_steps", _I64, "1", "Steps in which limits cut what the controller asked for."),
+        ("projected_kwh", _F, "kWh", "Energy by which they cut it, at the grid side."),
+    ),
     "trades": (
         *_CLOCK,
         ("buyer", _STR, "", "Name of the buying home."),

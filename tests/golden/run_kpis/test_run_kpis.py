@@ -35,7 +35,7 @@ def _tables(run: str) -> RunTables:
     chain = pd.read_csv(HERE / "chain.csv") if run == "vpp" else empty_frame("chain")
     return RunTables(
         timeseries, homes, empty_frame("trades"), empty_frame("forecasts"), ledger, chain,
-        step_h=0.5, battery_capacity_kwh=10.0,
+        step_h=0.5, battery_capacity_kwh=10.0, batteries=pd.read_csv(HERE / "batteries.csv").query("run == @run"),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def traded(bidding: str, steps: int = 200, buy: float = 0.22, net_sign: float = 
         world.put(step, tariff=Tariff(step, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
         load_kw, pv_kw = (LOAD_KW, PV_KW) if net_sign > 0 else (PV_KW, LOAD_KW)
         world.put(step, metered=Metered(load_kw, pv_kw), flexible=Flexible(load_kw))
-        world.put(step, storage=Storage(np.zeros(4), np.zeros(4), np.zeros(4)))
+        world.put(step, storage=Storage(*np.zeros((4, 4))))
         world.enter(step, Phase.TRADE)
         market.actions()[Phase.TRADE](step)
         trades.append(world.trades.read())

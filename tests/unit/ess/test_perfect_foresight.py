@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
@@ -26,16 +28,18 @@ def _independent_cost_eur(
     steps = len(net)
     eye, zero, below = np.eye(steps), np.zeros((steps, steps)), np.tril(np.ones((steps, steps)))
     gain, drain = step_h * fleet.charge_efficiency[i] * below, -step_h / fleet.discharge_efficiency[i] * below
-    stored = np.hstack([gain, drain, zero, zero])
+    kept = fleet.kept_share(step_h)[i] ** np.maximum(np.subtract.outer(np.arange(steps), np.arange(steps)), 0)
+    stored = np.hstack([gain * kept, drain * kept, zero, zero])
+    rest = soc * fleet.kept_share(step_h)[i] ** np.arange(1, steps + 1)
     floor = np.full(steps, fleet.min_kwh[i])
     floor[-1] = max(end, floor[-1])
     answer = linprog(
         np.concatenate([np.zeros(2 * steps), buy * step_h, -sell * step_h]),
         A_ub=np.vstack([stored, -stored]),
-        b_ub=np.concatenate([np.full(steps, fleet.max_kwh[i] - soc), soc - floor]),
+        b_ub=np.concatenate([fleet.max_kwh[i] - rest, rest - floor]),
         A_eq=np.hstack([-eye, eye, eye, -eye]),
         b_eq=net,
-        bounds=[(0, fleet.power_kw[i])] * (2 * steps) + [(0, None)] * (2 * steps),
+        bounds=[(0, min(fleet.power_kw[i], fleet.inverter_kw[i]))] * (2 * steps) + [(0, None)] * (2 * steps),
     )
     assert answer.success
     return float(answer.fun)
@@ -63,6 +67,25 @@ def test_it_agrees_with_scipy(seed: int) -> None:
         stored = stored + step_h * gained
         assert (np.minimum(charge, discharge) < 1e-6).all()
         np.testing.assert_allclose(stored, best.soc_kwh[:, t + 1], atol=1e-5)
+
+
+def test_it_agrees_with_scipy_on_self_discharge_and_inverters() -> None:
+    rng = np.random.default_rng(7)
+    n, steps = 3, 30
+    fleet = replace(
+        BatteryFleet.uniform(n, 8.0, 4.0, 0.85),
+        self_discharge_per_month=np.array([0.03, 0.9, 0.99999]),
+        inverter_kw=np.array([1.5, np.inf, 3.0]),
+    )
+    soc, net, buy = np.array([4.0, 8.0, 0.0]), rng.normal(0.3, 2.0, (n, steps)), rng.uniform(0.1, 0.6, steps)
+    best = optimal_schedule(fleet, soc, net, buy, 0.4 * buy, step_h=1.0, end_kwh=np.full(n, 1.0))
+    lossless = optimal_schedule(
+        BatteryFleet.uniform(n, 8.0, 4.0, 0.85), soc, net, buy, 0.4 * buy, step_h=1.0, end_kwh=np.full(n, 1.0)
+    )
+    for i in range(n):
+        other = _independent_cost_eur(fleet, i, soc[i], net[i], buy, 0.4 * buy, 1.0, 1.0)
+        assert best.cost_eur[i] == pytest.approx(other, abs=1e-6)
+        assert best.cost_eur[i] > lossless.cost_eur[i] + 1e-3
 
 
 def test_an_end_out_of_reach_is_an_error() -> None:

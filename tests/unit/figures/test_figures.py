@@ -232,3 +232,15 @@ def test_prices_show_how_far_retail_lies_from_the_default_tariff(run: RunData) -
     assert CAPTIONS["prices"](shifted).endswith(
         "; the two differ by 0.0150 EUR/kWh on average, from -0.0100 to +0.0200."
     )
+
+
+def test_the_caption_of_storage_says_what_life_it_took(run: RunData) -> None:
+    ours, theirs = (
+        np.average(tables.ageing().life_used, weights=tables.batteries["capacity_kwh"])
+        for tables in (run.vpp, run.counterfactual)
+    )
+    assert CAPTIONS["storage"](run).endswith(
+        f"; with the days that pass, that is {100 * ours:.2f} % of their life, without it {100 * theirs:.2f} %."
+    )
+    unknown = replace(run, vpp=replace(run.vpp, batteries=empty_frame("batteries")))
+    assert "life" not in CAPTIONS["storage"](unknown)

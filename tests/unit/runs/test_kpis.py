@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.run_tables import run_data, write_run_tables
+from vpp_sim.devices.ageing import age
 from vpp_sim.errors import DataError
 from vpp_sim.runs import measures
-from vpp_sim.runs.frames import empty_frame
+from vpp_sim.runs.frames import empty_frame, read_tables
 from vpp_sim.runs.kpis import KPIS, kpi_rows, read_kpis
 from vpp_sim.runs.summary import write_summary
 
@@ -40,6 +42,12 @@ def test_summary_writes_what_it_returns(run, tmp_path: Path) -> None:
     assert (tmp_path / "counterfactual" / "bills.parquet").is_file()
 
 
+def kpis_of(run, path: Path) -> dict[str, float | None]:
+    """Return the run's own values."""
+    write_run_tables(run, path)
+    return {name: value["vpp"] for name, value in write_summary(path, step_h=1.0, battery_capacity_kwh=19.2).items()}
+
+
 def test_nothing_to_measure_is_null_and_valid_json(run, tmp_path: Path) -> None:
     blind = run.vpp.timeseries.assign(**{f"forecast_net_{q}_kw": float("nan") for q in ("p10", "p50", "p90")})
     bare = replace(run.vpp, timeseries=blind, chain=empty_frame("chain"))
@@ -64,6 +72,37 @@ def test_rows_for_the_terminal(run, tmp_path: Path) -> None:
     assert rows["Settlement batches"] == ("48", "–", "–", "batches")
     del kpis["load_kwh"]
     assert "Load" not in {row[0] for row in kpi_rows(kpis)}
+
+
+def test_ageing_without_a_price_is_not_valued_and_without_batteries_not_known(run, tmp_path: Path) -> None:
+    values = kpis_of(run, tmp_path / "priced")
+    assert values["ageing_cost_eur"] == pytest.approx(19.2 * 400 * values["battery_life_used"], abs=1e-5)
+    unpriced = replace(run.vpp, batteries=run.vpp.batteries.assign(replacement_eur_per_kwh=float("nan")))
+    values = kpis_of(replace(run, vpp=unpriced), tmp_path / "unpriced")
+    assert values["ageing_cost_eur"] is None
+    assert values["battery_life_used"] > 0
+    unknown = replace(run.vpp, batteries=empty_frame("batteries"))
+    values = kpis_of(replace(run, vpp=unknown), tmp_path / "unknown")
+    names = ("ageing_cost_eur", "battery_life_used", "battery_lost_capacity", "projected_actions", "projected_kwh")
+    assert [values[name] for name in names] == [None] * 5
+
+
+def test_ageing_is_that_of_each_battery_from_its_start(run) -> None:
+    """Half cycles and rest, home by home, as the device's model has them for the recorded column."""
+    soc_kwh = run.vpp.prosumers.pivot_table(index="step", columns="home", values="soc_kwh", observed=True)
+    ageing = run.vpp.ageing()
+    assert ageing is run.vpp.ageing()
+    for i, home in enumerate(run.vpp.home_names()):
+        history = np.concatenate([[3.2], soc_kwh[home].to_numpy()])[:, None]
+        alone = age(history, np.array([6.4]), step_h=1.0)
+        assert ageing.life_used[i] == pytest.approx(alone.life_used[0], rel=1e-12)
+        assert ageing.full_cycles[i] == pytest.approx(np.abs(np.diff(history[:, 0])).sum() / 2 / 6.4)
+
+
+def test_a_run_from_before_batteries_were_recorded_can_be_read(run, tmp_path: Path) -> None:
+    write_run_tables(run, tmp_path)
+    (tmp_path / "batteries.parquet").unlink()
+    assert read_tables(tmp_path, step_h=1.0, battery_capacity_kwh=19.2).batteries.empty
 
 
 def test_unreadable_kpis_name_the_file(tmp_path: Path) -> None:

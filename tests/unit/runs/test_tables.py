@@ -40,7 +40,7 @@ def test_unit_agrees_with_the_name(table: str, field: pa.Field) -> None:
 
 
 def test_the_tables_of_a_run() -> None:
-    assert list(TABLES) == ["timeseries", "prosumers", "trades", "forecasts", "ledger", "chain", "bills"]
+    assert list(TABLES) == ["timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain", "bills"]
 
 
 def test_time_takes_the_zone_and_keeps_its_description() -> None:

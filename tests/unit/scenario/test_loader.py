@@ -51,7 +51,8 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
         (
             "capacity_kwh: 6.4", "capcity_kwh: 6.4",
             "toy.yaml:12: prosumers.0.battery.capcity_kwh = 6.4; unknown key; allowed: capacity_kwh, power_kw, "
-            "efficiency, min_soc, max_soc, initial_soc; did you mean 'capacity_kwh'?",
+            "efficiency, min_soc, max_soc, initial_soc, self_discharge_per_month, inverter_kw, inverter, "
+            "replacement_eur_per_kwh, temperature_c; did you mean 'capacity_kwh'?",
         ),
         (
             "capacity_kwh: 6.4", "capacity_kwh: -6.4",
@@ -68,6 +69,31 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
         (
             "power_kw: 5.0", "efficiency: 90%",
             "toy.yaml:13: prosumers.0.battery.efficiency = 90%; expected a number, > 0, <= 1",
+        ),
+        (
+            "power_kw: 5.0", "inverter: hybrid",
+            "toy.yaml:13: prosumers.0.battery.inverter = hybrid; expected inverter_kw beside it, the power that "
+            "battery and PV share",
+        ),
+        (
+            "power_kw: 5.0", "inverter: dc",
+            "toy.yaml:13: prosumers.0.battery.inverter = dc; expected one of own, hybrid",
+        ),
+        (
+            "power_kw: 5.0", "self_discharge_per_month: 1",
+            "toy.yaml:13: prosumers.0.battery.self_discharge_per_month = 1; expected a number, >= 0, < 1",
+        ),
+        (
+            "power_kw: 5.0", "inverter_kw: 5 kVA",
+            "toy.yaml:13: prosumers.0.battery.inverter_kw = 5 kVA; expected the unit kW, not kVA",
+        ),
+        (
+            "power_kw: 5.0", "replacement_eur_per_kwh: -1",
+            "toy.yaml:13: prosumers.0.battery.replacement_eur_per_kwh = -1; expected a number in EUR/kWh, >= 0 or null",
+        ),
+        (
+            "power_kw: 5.0", "temperature_c: -300",
+            "toy.yaml:13: prosumers.0.battery.temperature_c = -300; expected a number in degC, > -273.15",
         ),
         (
             "power_kw: 5.0", "initial_soc: 0.1\n      min_soc: 0.2",

@@ -57,7 +57,16 @@ def test_detail_holds_manifest_and_scenario(client, results: Path) -> None:  # t
     folder = RunFolder.open(results / "made_up" / FIRST)
     assert detail["manifest"] == json.loads((folder.path / "manifest.json").read_text())
     assert detail["scenario_yaml"] == folder.scenario_yaml()
-    assert detail["tables"] == ["timeseries", "prosumers", "trades", "forecasts", "ledger", "chain", "bills"]
+    assert detail["tables"] == [
+        "timeseries",
+        "prosumers",
+        "batteries",
+        "trades",
+        "forecasts",
+        "ledger",
+        "chain",
+        "bills",
+    ]
     assert "chain" not in detail["counterfactual_tables"]
     assert "overview" in detail["figures"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import HOME_SOURCES
 from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
-from vpp_sim.units import EnergyKwh, Fraction, PowerKw
+from vpp_sim.units import EnergyKwh, Fraction, PowerKw, PriceEurPerKwh, TemperatureC
 
 __all__ = ["BatterySpec", "HomeDataSpec", "ProsumerGroupSpec"]
+
+
+_ShareBelowOne: TypeAlias = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})]
 
 
 class BatterySpec(Spec):
@@ -28,6 +31,16 @@ class BatterySpec(Spec):
     """Highest state of charge, as a share of the capacity."""
     initial_soc: Fraction = 0.5
     """State of charge at the start, as a share of the capacity."""
+    self_discharge_per_month: _ShareBelowOne = 0.0
+    """Share of the stored energy that a battery at rest loses in a month of 730 h."""
+    inverter_kw: PowerKw | None = None
+    """Greatest power of the inverter at its grid side; without it, none but that of the battery."""
+    inverter: Literal["own", "hybrid"] = "own"
+    """Whether the battery has an inverter of its own or shares one with the home's PV, whose power then counts too."""
+    replacement_eur_per_kwh: Annotated[PriceEurPerKwh, Field(ge=0)] | None = None
+    """Price of a new battery per kWh of capacity, which ageing is valued at; without it, ageing is not valued."""
+    temperature_c: TemperatureC = 25.0
+    """Temperature of the cells, on which their ageing depends."""
 
     @model_validator(mode="after")
     def _window(self) -> BatterySpec:
@@ -35,6 +48,14 @@ class BatterySpec(Spec):
             raise RefusalError(
                 f"expected min_soc ({self.min_soc}) <= initial_soc ({self.initial_soc}) <= max_soc ({self.max_soc})",
                 keys=("initial_soc", "min_soc", "max_soc"),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hybrid(self) -> BatterySpec:
+        if self.inverter == "hybrid" and self.inverter_kw is None:
+            raise RefusalError(
+                "expected inverter_kw beside it, the power that battery and PV share", keys=("inverter", "inverter_kw")
             )
         return self
 
