@@ -96,6 +96,7 @@ PRICE_SOURCES: Registry[Any] = Registry(
     "price source",
     {
         "netherlands_day_ahead": "vpp_sim.data.prices:NetherlandsDayAhead",
+        "ercot_houston_day_ahead": "vpp_sim.data.prices:ErcotHoustonDayAhead",
         "fontana_tariff": "vpp_sim.data.prices:FontanaTariff",
     },
 )
