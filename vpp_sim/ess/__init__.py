@@ -13,6 +13,7 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``environment``, ``vector_environment`` - one battery for Gymnasium, many in one array for stable-baselines3.
 - ``dynamic_programming``, ``learning`` - labels by backward induction, and how a policy is made from them.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
+- ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
@@ -28,6 +29,7 @@ Importing this package loads no solver and no network library; the modules do wh
 
 __all__ = [
     "actions",
+    "arbitrage",
     "curriculum",
     "dynamic_programming",
     "environment",
