@@ -126,7 +126,9 @@ CONTROLLERS: Registry[Any] = Registry(
     {
         "idle": "vpp_sim.ess.rules:Idle",
         "self_consumption": "vpp_sim.ess.rules:SelfConsumption",
+        "price_rule": "vpp_sim.ess.rules:PriceRule",
         "mpc": "vpp_sim.ess.mpc:ModelPredictiveControl",
+        "dp": "vpp_sim.ess.stochastic:StochasticDynamicProgramming",
         "perfect_foresight": "vpp_sim.ess.perfect_foresight:PerfectForesight",
         "dqn": "vpp_sim.ess.policy:DqnController",
         "ppo": "vpp_sim.ess.policy:PpoController",

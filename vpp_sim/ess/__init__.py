@@ -5,8 +5,9 @@ of foreseen net load and prices go in, powers for all batteries come out. Rules,
 it, so a scenario changes one name and one conformance test covers them all.
 
 - ``protocol`` - what goes in and what comes out.
-- ``rules`` - idle and self-consumption.
+- ``rules`` - idle, self-consumption, and thresholds of price.
 - ``mpc`` - the cheapest plan for the forecast day, exact for all batteries at once without a solver.
+- ``stochastic`` - the best step when the forecast may be wrong, by dynamic programming over the window.
 - ``perfect_foresight`` - the linear programme: a day's window for a controller, a whole series for the yardstick.
 - ``actions``, ``features`` - the discrete actions and the normalised observation, one code for learning and acting.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
@@ -43,6 +44,7 @@ __all__ = [
     "policy",
     "protocol",
     "rules",
+    "stochastic",
     "tariffs",
     "vector_environment",
     "weights",
