@@ -6,7 +6,7 @@ come. Here the value of stored energy is found backwards over the window, as in 
 .. math::
     V_t(E) = \\sum_w p_w \\max_u \\; \\bigl( V_{t+1}(E + u) - c_t(u, w) \\bigr)
 
-where in each step one of five outcomes :math:`w` is seen before acting, alike independent from step to step: net load
+where in each step one of five outcomes :math:`w` is seen before acting, independent from step to step: net load
 is the forecast plus a multiple of the spread, and the cost :math:`c_t` of a gain is that of :mod:`vpp_sim.ess.mpc`,
 convex with four pieces. :math:`V` is concave, on a grid with linear interpolation, so no action need be searched: of
 each piece, in order of their costs, so much is taken as lifts the energy to where its worth falls below the piece's
@@ -62,18 +62,24 @@ class _Value:
         worth: FloatArray = low + (place - below) * (high - low)
         return worth.reshape(energy_kwh.shape)
 
-    def level_kwh(self, cost_eur: FloatArray, *, greedy: bool) -> FloatArray:
-        """Return up to where another kWh is worth its cost, shape (n, K); where equal, only if `greedy`."""
+    def levels_kwh(self, bar_eur: FloatArray) -> FloatArray:
+        """Return up to where another kWh is worth more than each of the bars, shape (n, ...)."""
         slope = np.diff(self.worth_eur, axis=1) / self.width_kwh[:, None]
-        bar = cost_eur - _SLACK if greedy else cost_eur + _SLACK
-        level: FloatArray = (slope[:, None, :] > bar[:, :, None]).sum(axis=2) * self.width_kwh[:, None]
-        return level
+        bars = bar_eur.reshape(len(slope), -1)
+        level: FloatArray = (slope[:, None, :] > bars[:, :, None]).sum(axis=2) * self.width_kwh[:, None]
+        return level.reshape(bar_eur.shape)
 
 
 class StochasticDynamicProgramming:
     """Acts by the worth of stored energy under an uncertain forecast; see the module.
 
     Terminal rule: that of :class:`~vpp_sim.ess.mpc.ModelPredictiveControl`.
+
+    The spread of net load was chosen on the validation weeks of the thirteen Fontana homes, forecasts repeating
+    yesterday, by the share of the hindsight optimum under their own tariff and under one that follows the market:
+    spreads of 0.25, 0.5, 1, 1.5, 2 and 3 give 0.872, 0.921, 0.965, 0.974, 0.976, 0.975 and 0.845, 0.878, 0.917, 0.934,
+    0.937, 0.933; the plan without uncertainty gives 0.970 and 0.805, self-consumption 0.932 and 0.929. That
+    twice the mean net load is best says that errors last for hours, for which independent steps make up by size.
 
     Parameters
     ----------
@@ -143,21 +149,19 @@ def _best_end(
 ) -> FloatArray:
     """Return the best energy after a step, shape (n, K, G), from starts (n, 1, G), net loads (n, K) and prices (K,)."""
     charge, discharge = fleet.charge_efficiency[:, None], fleet.discharge_efficiency[:, None]
-    cover_kw, surplus_kw = np.maximum(net_kw, 0.0), np.maximum(-net_kw, 0.0)
     limit = fleet.power_kw[:, None]
-    cover_kw, surplus_kw = np.minimum(cover_kw, limit), np.minimum(surplus_kw, limit)
-    pieces = (
-        ((limit - cover_kw) * step_h / discharge, (sell - WEAR_EUR_PER_KWH) * discharge, True),
-        (cover_kw * step_h / discharge, (buy - WEAR_EUR_PER_KWH) * discharge, False),
-        (surplus_kw * step_h * charge, (sell + WEAR_EUR_PER_KWH) / charge, True),
-        ((limit - surplus_kw) * step_h * charge, (buy + WEAR_EUR_PER_KWH) / charge, False),
-    )
-    begin = start_kwh - (pieces[0][0] + pieces[1][0])[:, :, None]
-    end = begin.copy()
-    for length, cost, greedy in pieces:
-        level = value.level_kwh(np.broadcast_to(cost, length.shape), greedy=greedy)[:, :, None]
-        end += np.clip(level - begin, 0.0, length[:, :, None])
-        begin += length[:, :, None]
+    cover_kw, surplus_kw = np.clip(net_kw, 0.0, limit), np.clip(-net_kw, 0.0, limit)
+    out_h, in_h = step_h / discharge, step_h * charge
+    pieces = [(limit - cover_kw) * out_h, cover_kw * out_h, surplus_kw * in_h, (limit - surplus_kw) * in_h]
+    bars = [  # what is metered now is certain, so where both are worth the same, it is served
+        (sell - WEAR_EUR_PER_KWH) * discharge - _SLACK,
+        (buy - WEAR_EUR_PER_KWH) * discharge + _SLACK,
+        (sell + WEAR_EUR_PER_KWH) / charge - _SLACK,
+        (buy + WEAR_EUR_PER_KWH) / charge + _SLACK,
+    ]
+    length, level = np.stack(pieces, axis=1)[..., None], value.levels_kwh(np.stack(bars, axis=1))[..., None]
+    begin = np.cumsum(length, axis=1) - length - (length[:, :1] + length[:, 1:2]) + start_kwh[:, None]
+    end: FloatArray = begin[:, 0] + np.clip(level - begin, 0.0, length).sum(axis=1)
     return np.clip(end, 0.0, (fleet.max_kwh - fleet.min_kwh)[:, None, None])
 
 
