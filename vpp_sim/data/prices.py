@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from vpp_sim.arrays import IntArray
 
-__all__ = ["Alignment", "FontanaTariff", "NetherlandsDayAhead", "PriceSeries"]
+__all__ = [
+    "ERCOT_USD_PER_EUR",
+    "Alignment",
+    "ErcotHoustonDayAhead",
+    "FontanaTariff",
+    "NetherlandsDayAhead",
+    "PriceSeries",
+]
+
+_CENT_PER_MWH = 100_000  # in a dollar a kWh
+
+ERCOT_USD_PER_EUR = 1.1180
+"""Mean of the ECB's 515 euro reference rates of 2021 and 2022 (eurofxref-hist) [USD/EUR]."""
 
 Alignment: TypeAlias = Literal["instant", "wall_clock"]
 """How a step finds its price: at its own instant, or at its own wall clock as read in the price's time zone."""
@@ -144,6 +156,40 @@ class NetherlandsDayAhead:
         """
         shipped = read_shipped(self._path)
         return _series(shipped, shipped.floats("price_micro_eur_per_kwh", MICRO_EUR_PER_EUR), "wall_clock")
+
+
+class ErcotHoustonDayAhead:
+    """Hourly day-ahead prices of ERCOT's Houston hub (Texas), 2021 and 2022, read by the wall clock.
+
+    The market's US dollars become euro at one rate (:data:`ERCOT_USD_PER_EUR`); times that rate they are the dollars
+    again.
+
+    Parameters
+    ----------
+    path : path, optional
+        The Parquet file; the shipped one when left out.
+    """
+
+    def __init__(self, path: Path = FILES / "ercot_houston_day_ahead.parquet") -> None:
+        self._path = path
+
+    def load(self) -> PriceSeries:
+        """Return the whole series.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or damaged.
+
+        Examples
+        --------
+        >>> start = pd.Timestamp("2022-08-01 16:00", tz="America/Chicago")
+        >>> (ErcotHoustonDayAhead().load().at(start, 2, 3600) * ERCOT_USD_PER_EUR * 1000).round(2)
+        array([130.94, 118.35])
+        """
+        shipped = read_shipped(self._path)
+        price = shipped.floats("price_usd_cent_per_mwh", _CENT_PER_MWH * ERCOT_USD_PER_EUR)
+        return _series(shipped, price, "wall_clock")
 
 
 class FontanaTariff:

@@ -5,8 +5,9 @@ of foreseen net load and prices go in, powers for all batteries come out. Rules,
 it, so a scenario changes one name and one conformance test covers them all.
 
 - ``protocol`` - what goes in and what comes out.
-- ``rules`` - idle and self-consumption.
+- ``rules`` - idle, self-consumption, and thresholds of price.
 - ``mpc`` - the cheapest plan for the forecast day, exact for all batteries at once without a solver.
+- ``stochastic`` - the best step when the forecast may be wrong, by dynamic programming over the window.
 - ``perfect_foresight`` - the linear programme: a day's window for a controller, a whole series for the yardstick.
 - ``actions``, ``features`` - the discrete actions and the normalised observation, one code for learning and acting.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
@@ -14,6 +15,7 @@ it, so a scenario changes one name and one conformance test covers them all.
   stable-baselines3, and a fleet of agents for PettingZoo.
 - ``dynamic_programming``, ``learning`` - labels by backward induction, and how a policy is made from them.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
+- ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
@@ -30,6 +32,7 @@ Importing this package loads no solver and no network library; the modules do wh
 
 __all__ = [
     "actions",
+    "arbitrage",
     "curriculum",
     "dynamic_programming",
     "environment",
@@ -44,6 +47,7 @@ __all__ = [
     "policy",
     "protocol",
     "rules",
+    "stochastic",
     "tariffs",
     "vector_environment",
     "weights",

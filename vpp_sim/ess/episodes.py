@@ -5,8 +5,9 @@ one and the dynamic programme all use :func:`window_features`, :func:`saving_eur
 numbers agree.
 
 What a case foresees is not what happens: the window's first column is metered, the rest is a blend of yesterday, the
-mean of the last seven days, and (in training only) a share of the truth. Prices are foreseen either as they will be or,
-if they are set daily, until midnight, with the last day's repeated after it.
+mean of the last seven days, and (in training only) a share of the truth. Prices are known as they will be; or, if they
+are set daily, until midnight; or, if they are not published, not at all, this step's included. Prices that are not
+known are foreseen: as the case says, or else by repeating those of a day before.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_shape
 from vpp_sim.devices.battery import BatteryFleet, advance
+from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.actions import powers
 from vpp_sim.ess.features import Float32Array, storage_features
 from vpp_sim.ess.protocol import horizon_steps
@@ -30,6 +32,7 @@ __all__ = [
     "stored_value_eur",
     "subset",
     "window_features",
+    "window_prices",
 ]
 
 WARM_UP_DAYS = 7
@@ -56,6 +59,10 @@ class Cases:
         Local hour of day of each step.
     step_h : float
         Length of a step [h].
+    unpublished : ndarray of bool, shape (m,), optional
+        Whether no price is known before its step is over; nobody's if left out.
+    foreseen_buy_eur_per_kwh, foreseen_sell_eur_per_kwh : ndarray, shape (m, T), optional
+        What is foreseen of prices that are not known, up to a day ahead [EUR/kWh]; those of a day before if left out.
 
     Raises
     ------
@@ -71,12 +78,21 @@ class Cases:
     set_daily: BoolArray
     hour: FloatArray
     step_h: float = 1.0
+    unpublished: BoolArray | None = None
+    foreseen_buy_eur_per_kwh: FloatArray | None = None
+    foreseen_sell_eur_per_kwh: FloatArray | None = None
 
     def __post_init__(self) -> None:
         m, steps = len(self.fleet), self.hour.shape[0]
         for name in ("net_kw", "foreseen_kw", "buy_eur_per_kwh", "sell_eur_per_kwh"):
             require_shape(name, getattr(self, name), (m, steps))
             require_finite(name, getattr(self, name))
+        for name in ("foreseen_buy_eur_per_kwh", "foreseen_sell_eur_per_kwh"):
+            if getattr(self, name) is not None:
+                require_shape(name, getattr(self, name), (m, steps))
+                require_finite(name, getattr(self, name))
+        if self.unpublished is not None and self.unpublished.shape != (m,):
+            raise PhysicsError(f"unpublished has shape {self.unpublished.shape}, expected {(m,)}")
 
     @property
     def first_step(self) -> int:
@@ -162,11 +178,41 @@ def window_features(
     rows = case[:, None]
     net_kw = cases.foreseen_kw[rows, ahead]
     net_kw[:, 0] = cases.net_kw[case, step]
-    hour = cases.hour[step]
-    past_midnight = hour[:, None] + np.arange(day) * cases.step_h >= 24.0 - 1e-9
-    priced = ahead - day * (past_midnight & cases.set_daily[case][:, None])
-    buy, sell = cases.buy_eur_per_kwh[rows, priced], cases.sell_eur_per_kwh[rows, priced]
-    return storage_features(fleet, soc_kwh, net_kw, buy, sell, hour, cases.step_h)
+    buy, sell = window_prices(cases, case, step)
+    return storage_features(fleet, soc_kwh, net_kw, buy, sell, cases.hour[step], cases.step_h)
+
+
+def window_prices(cases: Cases, case: IntArray, step: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the prices of the window as they are known or foreseen when acting.
+
+    Midnight is read off the local hours, so that no price of tomorrow is known on days of 23 or 25 hours either.
+
+    Parameters
+    ----------
+    cases : Cases
+        The series.
+    case, step : ndarray of int, shape (n,)
+        Which case, which step.
+
+    Returns
+    -------
+    buy_eur_per_kwh, sell_eur_per_kwh : ndarray, shape (n, H)
+        Prices, this step first [EUR/kWh].
+    """
+    day = horizon_steps(cases.step_h)
+    ahead, rows = step[:, None] + np.arange(day), case[:, None]
+    unknown = (cases.hour[ahead] <= cases.hour[step][:, None]) & cases.set_daily[case][:, None]
+    unknown[:, 0] = False
+    if cases.unpublished is not None:
+        unknown |= cases.unpublished[case][:, None]
+    buy, sell = (
+        np.where(unknown, price[rows, ahead - day] if foreseen is None else foreseen[rows, ahead], price[rows, ahead])
+        for price, foreseen in (
+            (cases.buy_eur_per_kwh, cases.foreseen_buy_eur_per_kwh),
+            (cases.sell_eur_per_kwh, cases.foreseen_sell_eur_per_kwh),
+        )
+    )
+    return buy, sell
 
 
 def saving_eur(

@@ -9,12 +9,12 @@ import numpy as np
 from vpp_sim.arrays import FloatArray
 from vpp_sim.devices.battery import advance
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, window_features
+from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, window_features, window_prices
 from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.perfect_foresight import optimal_schedule
 from vpp_sim.ess.protocol import Controller, StorageObservation, horizon_steps
 
-__all__ = ["closed_loop_saving_eur", "greedy_saving_eur", "optimal_saving_eur"]
+__all__ = ["closed_loop_saving_eur", "greedy_saving_eur", "observe", "optimal_saving_eur"]
 
 
 def closed_loop_saving_eur(
@@ -42,7 +42,7 @@ def closed_loop_saving_eur(
     soc_kwh, total = cases.fleet.min_kwh.copy(), np.zeros(len(cases.fleet))
     buy, sell, step_h = cases.buy_eur_per_kwh[0], cases.sell_eur_per_kwh[0], cases.step_h
     for step in range(cases.first_step, cases.last_step):
-        seen = _observe(controller.needs_truth, cases, step, soc_kwh, acts)
+        seen = observe(cases, step, soc_kwh, truth=controller.needs_truth, acts=acts)
         charge, discharge = controller.act(cases.fleet, seen)
         soc_kwh = advance(cases.fleet, soc_kwh, charge, discharge, step_h)
         total += saving_eur(cases.net_kw[:, step], charge - discharge, buy[step], sell[step], step_h)
@@ -83,18 +83,39 @@ def greedy_saving_eur(network: ActionNetwork, cases: Cases) -> FloatArray:
     return total
 
 
-def _observe(truth: bool, cases: Cases, step: int, soc_kwh: FloatArray, acts: str) -> StorageObservation:
+def observe(
+    cases: Cases,
+    step: int,
+    soc_kwh: FloatArray,
+    *,
+    truth: bool,
+    acts: Literal["after_meter", "before_meter"] = "after_meter",
+) -> StorageObservation:
+    """Return what a controller of all cases sees at a step; the first case's tariff stands for all.
+
+    Parameters
+    ----------
+    cases : Cases
+        Homes under one tariff.
+    step : int
+        Which step.
+    soc_kwh : ndarray, shape (m,)
+        Stored energy [kWh].
+    truth : bool
+        Whether the window is what will happen, prices included.
+    acts : {"after_meter", "before_meter"}
+        Whether this step's net load is known.
+    """
     day = horizon_steps(cases.step_h)
     ahead = step + np.arange(day)
     net_kw = (cases.net_kw if truth else cases.foreseen_kw)[:, ahead].copy()
     if acts == "after_meter":
         net_kw[:, 0] = cases.net_kw[:, step]
-    hour = float(cases.hour[step])
-    if cases.set_daily[0] and not truth:
-        ahead = ahead - day * (hour + np.arange(day) * cases.step_h >= 24.0 - 1e-9)
-    return StorageObservation(
-        soc_kwh, net_kw, cases.buy_eur_per_kwh[0, ahead], cases.sell_eur_per_kwh[0, ahead], hour, cases.step_h
-    )
+    if truth:
+        buy, sell = cases.buy_eur_per_kwh[0, ahead], cases.sell_eur_per_kwh[0, ahead]
+    else:
+        buy, sell = (price[0] for price in window_prices(cases, np.zeros(1, dtype=np.int64), np.array([step])))
+    return StorageObservation(soc_kwh, net_kw, buy, sell, float(cases.hour[step]), cases.step_h)
 
 
 def _require_one_tariff(cases: Cases) -> None:

@@ -134,7 +134,11 @@ class ModelPredictiveControl:
     kept. Rule and first step were chosen in closed loop on the thirteen Fontana homes from August 2016 to April 2017,
     forecasts repeating yesterday, by the share of the hindsight optimum under the homes' own tariff. Worth 0, half the
     lowest price, the lowest, the mean: 0.963, 0.969, 0.967, 0.967. At half the lowest price, first steps that move as
-    soon as possible, or as late: 0.915, 0.824. The self-consumption rule has 0.791 on the same days.
+    soon as possible, or as late: 0.915, 0.824. The self-consumption rule has 0.791 on the same days. For a battery that
+    trades for itself, no such worth changes its profit in Houston in 2021 or 2022 in the fourth digit.
+
+    Negative prices cost it little: with the next 24 Dutch prices of April to September 2024 known (9 % of them
+    negative), batteries of one and two hours of power and 85 % round trip earn 0.9994 and 0.9996 of the optimum.
     """
 
     needs_truth = False

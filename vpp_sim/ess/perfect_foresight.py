@@ -7,7 +7,9 @@
 with import :math:`m`, export :math:`x`, net load :math:`n`, charging :math:`c`, discharging :math:`d`, prices
 :math:`b, s` and stored energy :math:`E`. Export is eliminated, which needs :math:`s \\le b`: where selling pays more
 than buying costs, it plans as if both had the buying price. With non-negative prices no optimum charges and discharges
-at once; with negative ones the cost is a lower bound, and the controller nets its action.
+at once. At negative ones it would, to burn what it is paid to take: :func:`optimal_schedule` gives each battery and
+step of a negative price a binary variable for its direction, so its optimum is one that a battery can follow. The
+controller leaves them out, for speed, and nets its action.
 
 The problem is compiled once by CVXPY (S. Diamond and S. Boyd, JMLR 17:83, 2016; parameters by A. Agrawal et al.,
 https://arxiv.org/abs/1910.12430) and solved by HiGHS (https://doi.org/10.1007/s12532-017-0130-5).
@@ -26,12 +28,15 @@ import numpy as np
 from cvxpy.atoms.affine.binary_operators import multiply
 from cvxpy.atoms.affine.sum import sum as total
 
-from vpp_sim.arrays import FloatArray, require_shape
+from vpp_sim.arrays import FloatArray, IntArray, require_shape
 from vpp_sim.devices.battery import BatteryFleet, project
 from vpp_sim.errors import SolveError
 from vpp_sim.ess.protocol import StorageObservation, require_observation
 
 __all__ = ["PerfectForesight", "Schedule", "StorageProgram", "optimal_schedule"]
+
+_MIP_GAP = 1e-8
+"""Relative gap at which a schedule with negative prices counts as the optimum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +70,11 @@ class StorageProgram:
         Number of steps T.
     step_h : float
         Length of a step [h].
+    one_way : ndarray of int, optional
+        Steps in which charging and discharging at once must be ruled out.
     """
 
-    def __init__(self, fleet: BatteryFleet, steps: int, step_h: float) -> None:
+    def __init__(self, fleet: BatteryFleet, steps: int, step_h: float, one_way: IntArray | None = None) -> None:
         n = len(fleet)
         self.fleet, self.step_h = fleet, step_h
         self._charge, self._discharge = cp.Variable((n, steps), nonneg=True), cp.Variable((n, steps), nonneg=True)
@@ -75,11 +82,24 @@ class StorageProgram:
         self._net, self._start, self._end = cp.Parameter((n, steps)), cp.Parameter(n), cp.Parameter(n)
         self._sell, self._margin = cp.Parameter(steps), cp.Parameter(steps, nonneg=True)
         self._worth = cp.Parameter(n)
+        self._options = {} if one_way is None or not one_way.size else {"mip_rel_gap": _MIP_GAP}
         flow = self._charge - self._discharge
         cost = step_h * (self._sell @ total(flow, axis=0) + self._margin @ total(self._import, axis=0))
-        self._problem = cp.Problem(cp.Minimize(cost - self._worth @ self._soc[:, steps]), self._constraints(flow))
+        self._problem = cp.Problem(
+            cp.Minimize(cost - self._worth @ self._soc[:, steps]), self._limits(flow) + self._directions(one_way)
+        )
 
-    def _constraints(self, flow: cp.Expression) -> list[cp.Constraint]:
+    def _directions(self, one_way: IntArray | None) -> list[cp.Constraint]:
+        if one_way is None or not one_way.size:
+            return []
+        charges = cp.Variable((len(self.fleet), one_way.size), boolean=True)
+        limit = np.repeat(self.fleet.power_kw[:, None], one_way.size, axis=1)
+        return [
+            self._charge[:, one_way] <= multiply(limit, charges),
+            self._discharge[:, one_way] <= multiply(limit, 1 - charges),
+        ]
+
+    def _limits(self, flow: cp.Expression) -> list[cp.Constraint]:
         fleet, steps = self.fleet, self._charge.shape[1]
         limit = np.repeat(fleet.limit_kw[:, None], steps, axis=1)
         gain = np.repeat((self.step_h * fleet.charge_efficiency)[:, None], steps, axis=1)
@@ -132,7 +152,7 @@ class StorageProgram:
         self._start.value = np.clip(soc_kwh, self.fleet.min_kwh, self.fleet.max_kwh)
         self._end.value, self._worth.value = end_kwh, end_worth_eur_per_kwh
         try:
-            self._problem.solve(solver=cp.HIGHS, warm_start=False)  # type: ignore[no-untyped-call]
+            self._problem.solve(solver=cp.HIGHS, warm_start=False, **self._options)  # type: ignore[no-untyped-call]
         except cp.error.SolverError as error:
             raise SolveError(f"perfect foresight: {error}") from error
         if self._problem.status != cp.OPTIMAL:
@@ -188,7 +208,8 @@ def optimal_schedule(
     given = {"soc_kwh": soc_kwh, "end_kwh": end_kwh, "net_kw": net_kw, "sell_eur_per_kwh": sell_eur_per_kwh}
     for name, shape in shapes.items():
         require_shape(name, given[name], shape)
-    program = StorageProgram(fleet, steps, step_h)
+    negative = np.flatnonzero(np.minimum(sell_eur_per_kwh, buy_eur_per_kwh) < 0)
+    program = StorageProgram(fleet, steps, step_h, negative)
     return program.solve(
         soc_kwh, net_kw, buy_eur_per_kwh, sell_eur_per_kwh, end_kwh=end_kwh, end_worth_eur_per_kwh=np.zeros(n)
     )

@@ -14,6 +14,7 @@ from vpp_sim.data import build as builder
 from vpp_sim.data.parquet import FILES, read_shipped, write_table
 from vpp_sim.errors import DataError
 
+SHIPPED = ("fontana.parquet", "netherlands_day_ahead.parquet", "ercot_houston_day_ahead.parquet")
 FOLDER = "citylearn/data/citylearn_challenge_2022_phase_all"
 
 
@@ -28,7 +29,7 @@ def test_same_table_same_bytes(tmp_path: Path) -> None:
     assert write_table(tmp_path / "2.parquet", columns, {"a": "e"}) not in digests
 
 
-@pytest.mark.parametrize("name", ["fontana.parquet", "netherlands_day_ahead.parquet"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_files_are_small_and_say_where_they_come_from(name: str) -> None:
     assert (FILES / name).stat().st_size < 1_000_000
     notes = read_shipped(FILES / name).notes
@@ -70,7 +71,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rebuilt_files_are_the_shipped_ones(wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert builder.main(["--wheels", str(wheels), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    for line, name in zip(printed, ("fontana.parquet", "netherlands_day_ahead.parquet"), strict=True):
+    for line, name in zip(printed, SHIPPED, strict=True):
         shipped, rebuilt = FILES / name, tmp_path / name
         assert line == f"{read_shipped(rebuilt).digest}  {name}"
         assert read_shipped(rebuilt).table.equals(read_shipped(shipped).table)

@@ -137,5 +137,9 @@ def test_cases_that_do_not_fit_are_refused() -> None:
     home = two_price_home()
     with pytest.raises(PhysicsError, match=r"net_kw has shape \(1, 5\), expected \(1, 384\)"):
         replace(home, net_kw=np.zeros((1, 5)))
+    with pytest.raises(PhysicsError, match=r"unpublished has shape \(2,\), expected \(1,\)"):
+        replace(home, unpublished=np.zeros(2, dtype=bool))
+    with pytest.raises(PhysicsError, match=r"foreseen_buy_eur_per_kwh has shape \(1, 5\), expected \(1, 384\)"):
+        replace(home, foreseen_buy_eur_per_kwh=np.zeros((1, 5)))
     with pytest.raises(PhysicsError, match=r"net_kw has shape \(1, 384\), expected \(2, 384\)"):
         replace(home, fleet=BatteryFleet.uniform(2, 4.0, 2.0, 0.81))

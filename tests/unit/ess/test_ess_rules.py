@@ -11,7 +11,7 @@ from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.actions import ACTION_COUNT, FOLLOW, POWER_SHARES, powers
 from vpp_sim.ess.protocol import StorageObservation, horizon_steps
-from vpp_sim.ess.rules import Idle, SelfConsumption
+from vpp_sim.ess.rules import Idle, PriceRule, SelfConsumption
 
 
 @pytest.fixture
@@ -69,3 +69,49 @@ def test_a_day_has_as_many_steps_as_it_has() -> None:
     assert [horizon_steps(h) for h in (1.0, 0.5, 0.25, 1 / 60)] == [24, 48, 96, 1440]
     with pytest.raises(PhysicsError, match="step of 2 h"):
         horizon_steps(2.0)
+
+
+class TestPriceRule:
+    """0.9 each way; hours 0 to 2 are cheap, 20 to 22 dear."""
+
+    fleet = BatteryFleet.uniform(1, 4.0, 3.0, 0.81)
+    buy = np.r_[np.full(3, 0.1), np.full(17, 0.3), np.full(3, 0.6), 0.3]
+    rule = PriceRule(cheap_h=3, dear_h=3)
+
+    def power(self, soc: float, net: np.ndarray, sell: np.ndarray, first: int = 0) -> float:
+        turned = (np.roll(values, -first) for values in (net, self.buy, sell))
+        net, buy, sell = turned
+        charge, discharge = self.rule.act(
+            self.fleet, StorageObservation(np.full(1, soc), net[None], buy, sell, float(first), 1.0)
+        )
+        return float((charge - discharge)[0])
+
+    def test_a_market_is_bought_from_when_cheap_and_sold_to_when_dear(self) -> None:
+        nothing = np.zeros(24)
+        assert self.power(0.0, nothing, self.buy) == 3.0
+        assert self.power(3.5, nothing, self.buy) == pytest.approx(0.5 / 0.9)
+        assert self.power(4.0, nothing, self.buy, first=20) == pytest.approx(-3.0)
+        assert self.power(2.0, nothing, self.buy, first=10) == 0.0
+
+    def test_where_selling_pays_nothing_only_the_homes_need_is_bought(self) -> None:
+        """1.8 kWh due in dear hours take 2 stored; the sun brings 0.9 of its kWh, so 1.1 / 0.9 are bought."""
+        net = np.zeros(24)
+        net[21], net[12] = 1.8, -1.0
+        assert self.power(0.0, net, np.zeros(24)) == pytest.approx(1.1 / 0.9)
+        assert self.power(4.0, net, np.zeros(24), first=20) == 0.0  # nothing is due in this hour, and none is sold
+
+    def test_its_own_home_comes_first(self) -> None:
+        assert self.power(2.0, np.full(24, 1.0), 0.1 * self.buy, first=10) == pytest.approx(-1.0)
+        assert self.power(2.0, np.full(24, -1.0), 0.1 * self.buy, first=10) == pytest.approx(1.0)
+
+    def test_in_a_cheap_hour_it_keeps_what_dear_ones_need(self) -> None:
+        """Two dear hours of 0.9 kWh take 2 kWh; of 3 stored, one is free and covers 0.9 of the present deficit."""
+        net = np.zeros(24)
+        net[[20, 21]], net[0] = 0.9, 2.0
+        assert self.power(3.0, net, np.zeros(24)) == pytest.approx(-0.9)
+
+    def test_thresholds_are_hours_at_any_step(self) -> None:
+        quarters = StorageObservation(
+            np.zeros(1), np.zeros((1, 96)), np.repeat(self.buy, 4), np.repeat(self.buy, 4), 0.0, 0.25
+        )
+        assert self.rule.act(self.fleet, quarters)[0][0] == 3.0

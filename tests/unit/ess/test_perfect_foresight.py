@@ -96,6 +96,16 @@ def test_an_end_out_of_reach_is_an_error() -> None:
         )
 
 
+def test_nobody_charges_and_discharges_at_once_to_burn_what_it_is_paid_to_take() -> None:
+    """Full, two hours at -1 EUR/kWh, 0.9 each way: 0.81 out for 0.81 EUR, then 1 in for 1 EUR, full again."""
+    fleet, full = BatteryFleet.uniform(1, 1.0, 1.0, 0.81), np.ones(1)
+    price = np.full(2, -1.0)
+    best = optimal_schedule(fleet, full, np.zeros((1, 2)), price, price, step_h=1.0, end_kwh=np.zeros(1))
+    assert best.cost_eur[0] == pytest.approx(0.81 - 1.0, abs=1e-6)
+    np.testing.assert_allclose(best.discharge_kw[0], [0.81, 0.0], atol=1e-6)
+    np.testing.assert_allclose(best.charge_kw[0], [0.0, 1.0], atol=1e-6)
+
+
 def test_series_must_fit_each_other() -> None:
     fleet = BatteryFleet.uniform(1, 10.0, 1.0, 1.0)
     with pytest.raises(PhysicsError, match=r"net_kw has shape \(1, 3\), expected \(1, 4\)"):

@@ -39,7 +39,7 @@ def test_every_problem_is_named_with_its_line(client) -> None:  # type: ignore[n
     assert set(found) == {"sed", "ess.kind"}
     assert found["sed"]["hint"] == "seed"
     assert found["ess.kind"]["value"] == "self_consumtion"
-    assert found["ess.kind"]["allowed"].startswith("expected a storage controller: dqn, idle, ")
+    assert found["ess.kind"]["allowed"].startswith("expected a storage controller: dp, dqn, idle, ")
     assert found["ess.kind"]["hint"] == "self_consumption"
     assert all(lines[p["line"] - 1].strip().startswith(p["key"].split(".")[-1]) for p in body["problems"])
     assert {problem["file"] for problem in body["problems"]} == {"scenario.yaml"}
