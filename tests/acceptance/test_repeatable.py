@@ -13,6 +13,7 @@ def test_the_same_scenario_gives_the_same_bytes(tmp_path: Path) -> None:
         simulate_in(tmp_path / name, scenario)
     files = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert files == [
+        "batteries.parquet",
         "chain.parquet",
         "forecasts.parquet",
         "ledger.parquet",
