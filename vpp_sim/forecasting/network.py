@@ -215,7 +215,7 @@ class QuantileNetwork(nn.Module):
     config : NetworkConfig
         Sizes.
     core : Module
-        Maps tokens (B, P, width) to tokens of that shape; the last `future_days` are the future.
+        Maps tokens (B, P, width) to as many, or to the last `future_days` alone, which are the future.
     """
 
     centre: Tensor
@@ -256,7 +256,8 @@ class QuantileNetwork(nn.Module):
     def statistics(history: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of each context, both (B, 1) [unit of the history]."""
         mean = history.mean(dim=1, keepdim=True)
-        return mean, (history - mean).square().mean(dim=1, keepdim=True).sqrt().clamp_min(SMALLEST_SCALE)
+        off = history - mean
+        return mean, (off * off).mean(dim=1, keepdim=True).sqrt().clamp_min(SMALLEST_SCALE)
 
     def normalised(self, batch: WindowBatch, mean: Tensor, scale: Tensor) -> Tensor:
         """Return quantiles (B, H, Q) in deviations from the mean of the context."""
@@ -269,7 +270,7 @@ class QuantileNetwork(nn.Module):
         weekday = self.weekday(batch.day_of_week[:, :: config.day_steps])
         anchors, weather = self.anchors(days), self.covariates(batch.covariates)
         tokens = self.tokens(days, anchors, weather, weekday, self.issue(batch.hour, level))
-        out = self.core(self.drop(tokens + self.position))[:, config.past_days :]
+        out = self.core(self.drop(tokens + self.position))[:, -config.future_days :]
         steps = self.unfold(out).reshape(rows, -1, config.step_features)[:, : config.horizon_steps]
         day_ahead = weekday[:, config.past_days :].repeat_interleave(config.day_steps, dim=1)[:, : config.horizon_steps]
         known = [anchors, weather[1], self.waves(batch.hour[:, config.context_steps :]), day_ahead]
@@ -332,7 +333,8 @@ class QuantileNetwork(nn.Module):
         oldest first.
         """
         mean, latest = days.mean(dim=1), days[:, -1]
-        deviation = ((days - mean[:, None]).square().mean(dim=1) + SMALLEST_VARIANCE).sqrt()
+        off = days - mean[:, None]
+        deviation = ((off * off).mean(dim=1) + SMALLEST_VARIANCE).sqrt()
         extremes = days.amin(dim=1), days.amax(dim=1)
         weights = FADING ** torch.arange(days.shape[1] - 1.0, -1.0, -1.0)
         fading = (days * (weights / weights.sum())[:, None]).sum(dim=1)
