@@ -23,11 +23,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray
-from vpp_sim.devices.battery import BatteryFleet, advance, project
+from vpp_sim.devices.battery import BatteryFleet, project
 from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.actions import ACTION_COUNT, FOLLOW, POWER_SHARES
 from vpp_sim.ess.dynamic_programming import worth_eur
-from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, stored_value_eur, subset, window_features
+from vpp_sim.ess.episodes import Cases, step_cases, step_powers, stored_value_eur, subset, window_features
 from vpp_sim.ess.features import FEATURE_BOUND, FEATURE_COUNT, Float32Array
 
 __all__ = [
@@ -199,7 +199,7 @@ class Lanes:
             asked_kw = np.where(action == FOLLOW, met_kw, _SHARES[action.astype(np.int64)] * fleet.power_kw)
         stored_kwh = fleet.charge_efficiency * np.maximum(asked_kw, 0.0) * h
         drawn_kwh = np.maximum(-asked_kw, 0.0) * h / fleet.discharge_efficiency
-        missed_kwh = np.abs(before_kwh + stored_kwh - drawn_kwh - self.soc_kwh)
+        missed_kwh = np.abs(before_kwh * fleet.kept_share(h) + stored_kwh - drawn_kwh - self.soc_kwh)
         short: BoolArray = missed_kwh > 1e-9 * (1.0 + fleet.capacity_kwh)
         return short
 
@@ -220,12 +220,8 @@ def _step_shares(
 ) -> tuple[FloatArray, FloatArray]:
     """Return what :func:`vpp_sim.ess.episodes.step_cases` does, for shares of full power."""
     asked_kw = np.clip(share, -1.0, 1.0) * fleet.power_kw
-    charge_kw, discharge_kw = project(
-        fleet, soc_kwh, np.maximum(asked_kw, 0.0), np.maximum(-asked_kw, 0.0), cases.step_h
-    )
-    prices = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
-    saving = saving_eur(cases.net_kw[case, step], charge_kw - discharge_kw, *prices, cases.step_h)
-    return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving
+    wanted = project(fleet, soc_kwh, np.maximum(asked_kw, 0.0), np.maximum(-asked_kw, 0.0), cases.step_h)
+    return step_powers(cases, fleet, case, step, soc_kwh, *wanted)
 
 
 class StorageEnv(gymnasium.Env[Float32Array, _Action]):

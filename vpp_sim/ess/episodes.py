@@ -29,6 +29,7 @@ __all__ = [
     "foresee",
     "saving_eur",
     "step_cases",
+    "step_powers",
     "stored_value_eur",
     "subset",
     "window_features",
@@ -253,8 +254,21 @@ def step_cases(
     cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray, action: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return stored energy after the step, shape (n,) [kWh], and the saving of the step, shape (n,) [EUR]."""
+    wanted = powers(fleet, soc_kwh, cases.net_kw[case, step], action, cases.step_h)
+    return step_powers(cases, fleet, case, step, soc_kwh, *wanted)
+
+
+def step_powers(
+    cases: Cases,
+    fleet: BatteryFleet,
+    case: IntArray,
+    step: IntArray,
+    soc_kwh: FloatArray,
+    charge_kw: FloatArray,
+    discharge_kw: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what :func:`step_cases` does, for feasible powers, each of shape (n,) [kW]."""
     net_kw = cases.net_kw[case, step]
-    charge_kw, discharge_kw = powers(fleet, soc_kwh, net_kw, action, cases.step_h)
     buy, sell = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
     saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
     return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -203,3 +205,14 @@ def test_ppo_learns_with_continuous_actions(cases: Cases) -> None:
     assert not torch.equal(before, model.policy.action_net.weight)
     assert model.predict(env.reset(), deterministic=True)[0].shape == (8, 1)
     assert 0 < env.projected <= 256
+
+
+def test_rest_is_not_cut_by_what_a_battery_loses_at_rest() -> None:
+    home = two_price_home()
+    leaky = replace(home, fleet=BatteryFleet.uniform(1, 4.0, 2.0, 0.81, self_discharge_per_month=0.5))
+    env = StorageEnv(leaky)
+    env.reset(seed=1, options={"soc_kwh": 4.0})
+    _, _, _, _, info = env.step(np.int64(0))
+    # Half is lost in a month of 730 hours, so 1 - 0.5 ** (1 / 730) of it in an hour.
+    assert info["soc_kwh"] == pytest.approx(4.0 * 0.5 ** (1 / 730), rel=1e-12)
+    assert not info["projected"]
