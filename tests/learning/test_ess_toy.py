@@ -14,8 +14,8 @@ from vpp_sim.ess.network import ActionNetwork
 
 PROFIT_EUR = 122.0
 """1 MW, 2 MWh, 0.9 each way, prices of 20, 20, 100, 100 EUR/MWh: 2 MWh bought for 40 EUR store 1.8, of which 1.62 MWh
-are sold for 162 EUR. In the day's other hours nothing pays: what costs 120 EUR/MWh sells for 100 at most, and what sells
-for 10 costs 20 at least."""
+are sold for 162 EUR. In the day's other hours nothing pays: what costs 120 EUR/MWh sells for 100 at most, and what
+sells for 10 costs 20 at least."""
 
 CLONED = LearningSettings(
     clone_steps=700, clone_batch=128, tune_steps=1024, lanes=16, episode_steps=24, rollout_steps=32, evaluations=2
