@@ -7,9 +7,11 @@ and writes ahead, so that readers never block.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Catalogue", "RunRecord"]
 
 _LOG = logging.getLogger(__name__)
-_BUSY_S = 60.0
+_BUSY_S, _PAUSE_S = 60.0, 0.01
 _METADATA = sa.MetaData()
 _RUNS = sa.Table(
     "runs",
@@ -236,9 +238,22 @@ def _engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def write_ahead(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        until = perf_counter() + _BUSY_S
+        while not _switched_to_write_ahead(connection, last=perf_counter() > until):
+            sleep(_PAUSE_S)
 
     return engine
+
+
+def _switched_to_write_ahead(connection: Any, *, last: bool) -> bool:
+    """Return whether the file's journal is ahead of it; SQLite does not wait while another connection switches it."""
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def _create_table(engine: sa.Engine) -> None:
