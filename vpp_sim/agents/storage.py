@@ -10,17 +10,14 @@ import numpy as np
 from vpp_sim.agents.fleet import Fleet
 from vpp_sim.arrays import FloatArray
 from vpp_sim.devices.battery import advance, project
-from vpp_sim.ess.protocol import AskingController, Controller, StorageObservation, horizon_steps
+from vpp_sim.ess.protocol import LEAST_CUT_KW, AskingController, Controller, StorageObservation, horizon_steps
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
 from vpp_sim.kernel.messages import Storage
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
 
-__all__ = ["LEAST_CUT_KW", "StorageAgent"]
-
-LEAST_CUT_KW = 1e-6
-"""What differs by less from what was asked for is rounding or a solver's tolerance, not a cut [kW]."""
+__all__ = ["StorageAgent"]
 
 
 class StorageAgent:

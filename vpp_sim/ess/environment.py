@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray
 from vpp_sim.devices.battery import BatteryFleet, project
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.actions import ACTION_COUNT, FOLLOW, POWER_SHARES
+from vpp_sim.ess.actions import ACTION_COUNT, asked_powers
 from vpp_sim.ess.dynamic_programming import worth_eur
 from vpp_sim.ess.episodes import Cases, step_cases, step_powers, stored_value_eur, subset, window_features
 from vpp_sim.ess.features import FEATURE_BOUND, FEATURE_COUNT, Float32Array
@@ -51,7 +51,6 @@ Actions: TypeAlias = NDArray[Any]
 """Index of an action, or share of full power, of every lane."""
 
 _Action: TypeAlias = Any
-_SHARES = np.array(POWER_SHARES)
 _SMALLEST_SIZE = 1e-6
 
 
@@ -195,8 +194,9 @@ class Lanes:
         if self.continuous:
             asked_kw = np.clip(action, -1.0, 1.0) * fleet.power_kw
         else:
-            met_kw = -self.cases.net_kw[self.case, self.step - 1]
-            asked_kw = np.where(action == FOLLOW, met_kw, _SHARES[action.astype(np.int64)] * fleet.power_kw)
+            net_kw = self.cases.net_kw[self.case, self.step - 1]
+            charge_kw, discharge_kw = asked_powers(fleet, net_kw, action.astype(np.int64))
+            asked_kw = charge_kw - discharge_kw
         stored_kwh = fleet.charge_efficiency * np.maximum(asked_kw, 0.0) * h
         drawn_kwh = np.maximum(-asked_kw, 0.0) * h / fleet.discharge_efficiency
         missed_kwh = np.abs(before_kwh * fleet.kept_share(h) + stored_kwh - drawn_kwh - self.soc_kwh)

@@ -14,10 +14,21 @@ from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["HORIZON_H", "AskingController", "Controller", "StorageObservation", "horizon_steps", "require_observation"]
+__all__ = [
+    "HORIZON_H",
+    "LEAST_CUT_KW",
+    "AskingController",
+    "Controller",
+    "StorageObservation",
+    "horizon_steps",
+    "require_observation",
+]
 
 HORIZON_H = 24
 """Length of the window that a controller sees [h]."""
+
+LEAST_CUT_KW = 1e-6
+"""What differs by less from what was asked for is rounding or a solver's tolerance, not a cut [kW]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -123,7 +123,7 @@ def _said(result: TrialResult, command: str) -> dict[str, Any]:
             "saving_eur_per_home": "against no battery; what is stored at the end is worth nothing",
             "cycles": "energy in and out of the cells by twice the usable energy, mean over homes",
             "met_before": "splits of a policy's own training that these days meet",
-            "projected": "asks of a policy that a limit of the battery cut, all homes, mean over seeds",
+            "projected": "asks of a controller that a limit of the battery cut, all homes, mean over seeds",
             "homes_ahead": "homes with a greater share than both self_consumption and mpc",
             "cpu_s": "processor time of acting, mean over seeds",
         },

@@ -1,30 +1,25 @@
-"""What a controller did in every step, and how often the limits of a battery cut what its policy asked for."""
+"""What a controller did in every step, and how often the limits of a battery cut what it asked for."""
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vpp_sim.ess.actions import FOLLOW, POWER_SHARES
+from vpp_sim.devices.battery import project
 from vpp_sim.ess.episodes import saving_eur
 from vpp_sim.ess.evaluation import closed_loop_saving_eur
 from vpp_sim.ess.perfect_foresight import optimal_schedule
-from vpp_sim.ess.policy import PolicyController
+from vpp_sim.ess.protocol import LEAST_CUT_KW, AskingController
 
 if TYPE_CHECKING:
     from vpp_sim.arrays import FloatArray, IntArray
     from vpp_sim.devices.battery import BatteryFleet
     from vpp_sim.ess.episodes import Cases
-    from vpp_sim.ess.features import Float32Array
     from vpp_sim.ess.protocol import Controller, StorageObservation
 
 __all__ = ["Record", "optimal_record", "recorded"]
-
-_TOLERANCE_KW = 1e-9
-_SHARES = np.array(POWER_SHARES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +35,8 @@ class Record:
     saving_eur : ndarray, shape (m, N)
         What each step saved against no battery [EUR].
     projected : ndarray of int, shape (m,), optional
-        In how many steps the power that a policy asked for was cut by a limit of the battery; none for controllers that
-        do not ask but plan within the limits.
+        In how many steps the power that the controller asked for was cut by a limit of the battery; none for one that
+        asks for nothing.
     """
 
     soc_kwh: FloatArray
@@ -101,11 +96,8 @@ class _Listener:
     """A controller that acts as another does, and notes what it did."""
 
     def __init__(self, controller: Controller) -> None:
-        self._network: _ListeningNetwork | None = None
-        if isinstance(controller, PolicyController):
-            controller, self._network = copy(controller), _ListeningNetwork(controller.network)
-            controller.network = self._network  # type: ignore[assignment]  # it answers as the network does
         self._controller = controller
+        self._asking = controller if isinstance(controller, AskingController) else None
         self.soc: list[FloatArray] = []
         self.charge: list[FloatArray] = []
         self.discharge: list[FloatArray] = []
@@ -121,28 +113,13 @@ class _Listener:
 
     def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         self.soc.append(observation.soc_kwh.copy())
-        charge, discharge = self._controller.act(fleet, observation)
+        if self._asking is None:
+            charge, discharge = self._controller.act(fleet, observation)
+        else:
+            asked = self._asking.ask(fleet, observation)
+            charge, discharge = project(fleet, observation.soc_kwh, *asked, observation.step_h)
+            cut = np.abs((asked[0] - asked[1]) - (charge - discharge)) > LEAST_CUT_KW
+            self.projected = cut.astype(np.int64) + (0 if self.projected is None else self.projected)
         self.charge.append(charge)
         self.discharge.append(discharge)
-        if self._network is not None:
-            action = self._network.asked
-            wanted = np.where(action == FOLLOW, -observation.net_kw[:, 0], _SHARES[action] * fleet.power_kw)
-            cut = np.abs(wanted - (charge - discharge)) > _TOLERANCE_KW
-            self.projected = cut.astype(np.int64) + (0 if self.projected is None else self.projected)
         return charge, discharge
-
-
-class _ListeningNetwork:
-    """A network that remembers the actions that it last named."""
-
-    asked: IntArray
-
-    def __init__(self, network: Any) -> None:
-        self._network = network
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._network, name)
-
-    def actions(self, features: Float32Array) -> IntArray:
-        self.asked = self._network.actions(features)
-        return self.asked

@@ -14,7 +14,7 @@ from vpp_sim.ess.evaluation import closed_loop_saving_eur, optimal_saving_eur
 from vpp_sim.ess.features import FEATURE_COUNT
 from vpp_sim.ess.network import ActionNetwork
 from vpp_sim.ess.policy import PolicyController, PpoController
-from vpp_sim.ess.rules import SelfConsumption
+from vpp_sim.ess.rules import Idle, SelfConsumption
 from vpp_sim.trials.record import optimal_record, recorded
 
 
@@ -72,9 +72,15 @@ def test_following_a_meter_is_cut_when_the_battery_is_empty_or_full() -> None:
     assert record.projected.tolist() == (np.abs(left_kw) > 1e-9).sum(axis=1).tolist()
 
 
-def test_a_recorded_policy_is_left_as_it_was() -> None:
-    policy = _always(0)
-    network = policy.network
-    recorded(policy, _cases(False), acts="after_meter")
-    assert policy.network is network
-    assert recorded(SelfConsumption.open(3600), _cases(False), acts="after_meter").projected is None
+def test_a_controller_that_asks_for_nothing_has_nothing_cut() -> None:
+    assert recorded(Idle.open(3600), _cases(False), acts="after_meter").projected is None
+
+
+def test_a_rule_is_cut_where_its_policy_would_be() -> None:
+    rule, policy = (
+        recorded(c, _cases(False), acts="after_meter") for c in (SelfConsumption.open(3600), _always(FOLLOW))
+    )
+    assert rule.projected is not None
+    assert policy.projected is not None
+    assert rule.projected.tolist() == policy.projected.tolist()
+    assert rule.projected.min() > 0
