@@ -23,21 +23,33 @@ from vpp_sim.forecasting.windows import SeriesTable, Split
 from vpp_sim.registry import CONTROLLERS, FORECASTERS, HOME_SOURCES, PRICE_SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
     from pathlib import Path
 
     from vpp_sim.arrays import FloatArray
     from vpp_sim.data.homes import HomesData
     from vpp_sim.ess.episodes import Cases
-    from vpp_sim.ess.learning import Kind, LearningSettings
     from vpp_sim.ess.learning import Outcome as StorageOutcome
     from vpp_sim.ess.learning import Progress as StorageProgress
     from vpp_sim.ess.network import ActionNetwork
+    from vpp_sim.ess.search import SearchResult
+    from vpp_sim.ess.settings import Kind, LearningSettings
     from vpp_sim.ess.weights import PolicyCard
     from vpp_sim.forecasting.card import ModelCard
     from vpp_sim.forecasting.model import ForecasterBase
     from vpp_sim.forecasting.protocol import Progress
 
-__all__ = ["SPLITS", "forecast_table", "split_of", "storage_trials", "train_ess", "train_forecaster"]
+__all__ = [
+    "SPLITS",
+    "forecast_table",
+    "search_ess",
+    "split_of",
+    "splits_until",
+    "storage_trials",
+    "train_ess",
+    "train_forecaster",
+]
 
 SPLITS: dict[str, tuple[str, str]] = {
     "train": ("2016-08-01", "2017-04-30"),
@@ -58,7 +70,7 @@ _LIMITS = (
 )
 
 
-def split_of(index: pd.DatetimeIndex, name: str) -> Split:
+def split_of(index: pd.DatetimeIndex, name: str, splits: Mapping[str, tuple[str, str]] = SPLITS) -> Split:
     """Return the steps of a split on `index`.
 
     Raises
@@ -66,7 +78,7 @@ def split_of(index: pd.DatetimeIndex, name: str) -> Split:
     DataError
         If `index` does not cover it.
     """
-    first, last = (pd.Timestamp(day, tz=index.tz) for day in SPLITS[name])
+    first, last = (pd.Timestamp(day, tz=index.tz) for day in splits[name])
     stop = int(index.searchsorted(last + pd.DateOffset(days=1)))
     start = int(index.searchsorted(first))
     if index[0] > first or index[-1] < last:
@@ -276,10 +288,17 @@ def train_ess(
     out_dir: Path,
     source: str = "fontana",
     prices: str = "netherlands_day_ahead",
+    cloned: bool = True,
     settings: LearningSettings | None = None,
+    settings_file: Path | None = None,
+    train_until: date | None = None,
+    validate_until: date | None = None,
+    log_dir: Path | None = None,
     progress: StorageProgress | None = None,
 ) -> PolicyCard:
     """Train a storage policy, measure it, and write weights and card to `out_dir`.
+
+    A training that was cut off goes on from the checkpoint that it left in `out_dir`, and ends in the same weights.
 
     Parameters
     ----------
@@ -291,8 +310,17 @@ def train_ess(
         Gets ``ess_<kind>.safetensors`` and ``ess_<kind>.json``.
     source, prices : str
         Home source, whose recommended homes are used, and price source.
+    cloned : bool
+        Whether hindsight is cloned first; without, the algorithm learns from nothing.
     settings : LearningSettings, optional
-        What the training is made of; those of the algorithm when left out.
+        What the training is made of; those of the algorithm, cloned or not, when left out.
+    settings_file : path, optional
+        Where the settings came from, for the command on the card.
+    train_until, validate_until : date, optional
+        Last local day of learning and of choosing; those of :data:`SPLITS` when left out. Days after the second one
+        decide nothing; the card says how the policy does on them.
+    log_dir : path, optional
+        Gets scalars for TensorBoard.
     progress : callable, optional
         Called after each round with its number, the number of rounds, and the last validation score (NaN before one).
 
@@ -301,31 +329,159 @@ def train_ess(
     UnknownNameError
         If there is no such source.
     DataError
-        If the controller has nothing to train, or the data does not cover the splits.
+        If the controller has nothing to train, the data does not cover the splits, the days leave too little to learn
+        or to choose by, the checkpoint is of another training, or TensorBoard is missing for `log_dir`.
     """
-    from vpp_sim.ess.curriculum import training_cases
-    from vpp_sim.ess.evaluation import greedy_saving_eur, optimal_saving_eur
-    from vpp_sim.ess.learning import SETTINGS, learn
+    from vpp_sim.ess.checkpoint import Checkpoint
+    from vpp_sim.ess.learning import learn
+
+    chosen = settings or _settings_of(kind, cloned)
+    splits = splits_until(train_until, validate_until)
+    data = _storage_data(source, prices)
+    began, began_cpu = time.perf_counter(), time.process_time()
+    lesson = _lesson(data, splits, seed)
+    checkpoint = Checkpoint(out_dir / f"ess_{kind}.checkpoint", lesson.key)
+    outcome = learn(
+        kind,
+        lesson.cases,
+        lesson.score,
+        seed=seed,
+        settings=chosen,
+        progress=progress,
+        checkpoint=checkpoint,
+        log_dir=log_dir,
+    )
+    spent_s = (time.perf_counter() - began, time.process_time() - began_cpu)
+    command = (
+        f"vpp-sim train ess --kind {kind} --seed {seed}"
+        + ("" if cloned else " --no-clone")
+        + ("" if settings_file is None else f" --settings {settings_file.name}")
+        + ("" if train_until is None else f" --train-until {train_until}")
+        + ("" if validate_until is None else f" --validate-until {validate_until}")
+    )
+    card = _policy_saved(kind, seed, data, chosen, outcome, spent_s, out_dir, splits=splits, command=command)
+    checkpoint.remove()
+    return card
+
+
+def search_ess(
+    kind: Kind,
+    *,
+    trials: int,
+    seed: int,
+    out_dir: Path,
+    source: str = "fontana",
+    prices: str = "netherlands_day_ahead",
+    cloned: bool = True,
+    settings: LearningSettings | None = None,
+    train_until: date | None = None,
+    validate_until: date | None = None,
+    progress: StorageProgress | None = None,
+) -> SearchResult:
+    """Search settings for :func:`train_ess` by what policies save on the validation days, and no others.
+
+    A search that was cut off goes on from ``ess_<kind>_search.sqlite3`` and the checkpoint in `out_dir`, and tries what
+    it would have tried. Asked for more trials than before, it adds them.
+
+    Parameters
+    ----------
+    kind, seed, out_dir, source, prices, cloned, train_until, validate_until
+        As for :func:`train_ess`; every trial learns with the same seed, which also decides what is tried.
+    trials : int
+        How many trials the study shall hold.
+    settings : LearningSettings, optional
+        What the first trial learns with, and every one where nothing is searched.
+    progress : callable, optional
+        Called with the trials done, their number, and the best score so far.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such source.
+    DataError
+        As for :func:`train_ess`, and if Optuna is missing or the study in `out_dir` is of another search.
+    """
+    from vpp_sim.ess.checkpoint import Checkpoint
+    from vpp_sim.ess.learning import learn
+    from vpp_sim.ess.search import require_optuna, search
+
+    require_optuna()
+    base = settings or _settings_of(kind, cloned)
+    lesson = _lesson(_storage_data(source, prices), splits_until(train_until, validate_until), seed)
+
+    def attempt(tried: LearningSettings, number: int) -> float:
+        checkpoint = Checkpoint(out_dir / f"ess_{kind}_trial.checkpoint", f"trial {number}; {lesson.key}")
+        found = learn(kind, lesson.cases, lesson.score, seed=seed, settings=tried, checkpoint=checkpoint)
+        checkpoint.remove()
+        return max(found.scores)
+
+    study, key = out_dir / f"ess_{kind}_search.sqlite3", f"seed {seed}; {base.as_plain()}; {lesson.key}"
+    return search(kind, attempt, base=base, trials=trials, study=study, key=key, seed=seed, told=progress)
+
+
+def splits_until(train_until: date | None = None, validate_until: date | None = None) -> dict[str, tuple[str, str]]:
+    """Return the splits of the homes' year with other last days of training and validation.
+
+    Raises
+    ------
+    DataError
+        If too little is left to learn from or to choose by.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> splits_until(date(2017, 3, 31), date(2017, 4, 27))["validation"]
+    ('2017-04-01', '2017-04-27')
+    """
+    first, last = (pd.Timestamp(day) for day in (SPLITS["train"][0], SPLITS["test"][1]))
+    trained = pd.Timestamp(train_until or SPLITS["train"][1])
+    validated = pd.Timestamp(validate_until or SPLITS["validation"][1])
+    day = pd.Timedelta(days=1)
+    if not (trained - first >= 27 * day and validated - trained >= 7 * day and last >= validated):
+        raise DataError(
+            f"training until {trained.date()} and validation until {validated.date()} cannot be; expected 28 days of "
+            f"training at least, from {first.date()} on, then 7 of validation at least, until {last.date()} at most"
+        )
+    begins = {"train": first, "validation": trained + day, "test": validated + day}
+    ends = {"train": trained, "validation": validated, "test": last}
+    return {name: (str(begins[name].date()), str(ends[name].date())) for name in SPLITS if begins[name] < ends[name]}
+
+
+def _settings_of(kind: str, cloned: bool) -> LearningSettings:
+    from vpp_sim.ess.settings import PLAIN_SETTINGS, SETTINGS
 
     if kind not in SETTINGS:
         raise DataError(f"the {kind} storage controller has nothing to train; allowed: {', '.join(sorted(SETTINGS))}")
-    data, chosen = _storage_data(source, prices), settings or SETTINGS[kind]
-    began, began_cpu = time.perf_counter(), time.process_time()
-    trial = _trials(data, "validation")
+    return (SETTINGS if cloned else PLAIN_SETTINGS)[kind]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """What a policy learns from, how it is scored, and what tells both apart from others."""
+
+    cases: Cases
+    score: Callable[[ActionNetwork], float]
+    key: str
+
+
+def _lesson(data: _StorageData, splits: Mapping[str, tuple[str, str]], seed: int) -> _Lesson:
+    from vpp_sim.ess.curriculum import training_cases
+    from vpp_sim.ess.evaluation import greedy_saving_eur, optimal_saving_eur
+
+    trial = _trials(data, "validation", splits)
     best_eur = {name: optimal_saving_eur(cases).sum() for name, cases in trial.items()}
 
     def score(network: ActionNetwork) -> float:
         return float(np.mean([greedy_saving_eur(network, c).sum() / best_eur[name] for name, c in trial.items()]))
 
-    train = split_of(data.homes.index, "train")
+    train = split_of(data.homes.index, "train", splits)
     rows = slice(train.start, train.stop)
     rng = np.random.default_rng([seed, 0])
     cases = training_cases(
         data.net_kw[:, rows], data.own[rows], data.spot[rows], data.hour[rows], battery=data.battery, rng=rng
     )
-    outcome = learn(kind, cases, score, seed=seed, settings=chosen, progress=progress)
-    spent_s = (time.perf_counter() - began, time.process_time() - began_cpu)
-    return _policy_saved(kind, seed, data, chosen, outcome, spent_s, out_dir)
+    made_by = _versions("stable-baselines3", "gymnasium")
+    return _Lesson(cases, score, f"{data.homes.digest}, {data.prices_digest}, {dict(splits)}, {made_by}")
 
 
 def _storage_data(source: str, prices: str) -> _StorageData:
@@ -361,11 +517,11 @@ def storage_trials(split: str, *, source: str = "fontana", prices: str = "nether
     return _trials(_storage_data(source, prices), split)
 
 
-def _trials(data: _StorageData, split: str) -> dict[str, Cases]:
+def _trials(data: _StorageData, split: str, splits: Mapping[str, tuple[str, str]] = SPLITS) -> dict[str, Cases]:
     from vpp_sim.ess.curriculum import reference_cases
     from vpp_sim.ess.tariffs import wholesale_shaped
 
-    span = split_of(data.homes.index, split)
+    span = split_of(data.homes.index, split, splits)
     rows = slice(span.start - STORAGE_HISTORY_DAYS * 24, span.stop)
     tariffs = {"own": (data.own[rows], np.zeros_like(data.own[rows])), "wholesale": wholesale_shaped(data.spot[rows])}
     return {
@@ -384,6 +540,9 @@ def _policy_saved(
     outcome: StorageOutcome,
     spent_s: tuple[float, float],
     out_dir: Path,
+    *,
+    splits: Mapping[str, tuple[str, str]],
+    command: str,
 ) -> PolicyCard:
     from vpp_sim.ess.weights import PolicyCard, pack_policy, save_policy
 
@@ -391,7 +550,7 @@ def _policy_saved(
     capacity_kwh, power_kw, efficiency = data.battery
     card = PolicyCard(
         kind=kind,
-        command=f"vpp-sim train ess --kind {kind} --seed {seed}",
+        command=command,
         seed=seed,
         source=data.source,
         data_digest=data.homes.digest,
@@ -399,10 +558,12 @@ def _policy_saved(
         prices_digest=data.prices_digest,
         homes=data.homes.names,
         battery={"capacity_kwh": capacity_kwh, "power_kw": power_kw, "round_trip_efficiency": efficiency},
-        splits={name: list(days) for name, days in SPLITS.items()},
-        learning={**asdict(settings), "hidden": list(settings.hidden)},
+        splits={name: list(days) for name, days in splits.items()},
+        learning=settings.as_plain(),
         validation_scores=[round(score, 5) for score in outcome.scores],
-        metrics={name: _storage_metrics(kind, data, outcome.network, name) for name in ("validation", "test")},
+        metrics={
+            name: _storage_metrics(kind, data, outcome.network, name, splits) for name in splits if name != "train"
+        },
         training_s=round(spent_s[0], 1),
         training_cpu_s=round(spent_s[1], 1),
         versions=_versions("stable-baselines3", "gymnasium"),
@@ -418,7 +579,9 @@ def _layers(network: ActionNetwork) -> tuple[Any, Any]:
     return network.weights, network.biases
 
 
-def _storage_metrics(kind: str, data: _StorageData, network: ActionNetwork, split: str) -> dict[str, Any]:
+def _storage_metrics(
+    kind: str, data: _StorageData, network: ActionNetwork, split: str, splits: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
     """Return by tariff what hindsight saves a home [EUR], and what share of it each controller saves."""
     from vpp_sim.ess.evaluation import closed_loop_saving_eur, optimal_saving_eur
     from vpp_sim.ess.policy import PolicyController
@@ -426,7 +589,7 @@ def _storage_metrics(kind: str, data: _StorageData, network: ActionNetwork, spli
     controllers = {name: CONTROLLERS.load(name).open(data.homes.step_s) for name in ("idle", "self_consumption")}
     controllers[kind] = PolicyController(network)
     rows: dict[str, Any] = {}
-    for tariff, cases in _trials(data, split).items():
+    for tariff, cases in _trials(data, split, splits).items():
         best_eur = optimal_saving_eur(cases)
         rows[tariff] = {"best_saving_eur_per_home": round(float(best_eur.mean()), 2)}
         for acts in ("after_meter", "before_meter"):

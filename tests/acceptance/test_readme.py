@@ -53,7 +53,7 @@ def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in block("", "vpp-sim sweep").splitlines() if line.startswith("vpp-sim ")]
     assert len(lines) >= 9
     for words in lines:
-        command = words[1:3] if words[1] in {"train", "runs", "evaluate"} else words[1:2]
+        command = words[1:3] if words[1] in {"train", "tune", "runs", "evaluate"} else words[1:2]
         assert main([*command, "--help"]) == 0, words
         assert "Usage: vpp-sim" in capsys.readouterr().out
 

@@ -19,6 +19,7 @@ from vpp_sim.cli.scenarios import run, schema, validate
 from vpp_sim.cli.serving import serve
 from vpp_sim.cli.sweeping import sweep
 from vpp_sim.cli.train import train_app
+from vpp_sim.cli.tune import tune_app
 from vpp_sim.errors import UserError, VppSimError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app.command()(run)
 app.command()(validate)
 app.command()(schema)
 app.add_typer(train_app)
+app.add_typer(tune_app)
 app.command()(backtest)
 app.add_typer(evaluate_app)
 app.command()(sweep)

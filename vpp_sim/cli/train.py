@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from vpp_sim.cli.console import told_progress
+from vpp_sim.cli.learning import (
+    MODELS,
+    Clone,
+    Kind,
+    Out,
+    Seed,
+    SettingsFile,
+    TrainUntil,
+    ValidateUntil,
+    day_of,
+    settings_in,
+)
 from vpp_sim.registry import HOME_SOURCES, WEATHER_FORECASTS
 
 __all__ = ["train_app"]
 
 train_app = typer.Typer(name="train", help="Train forecasters and storage policies.", rich_markup_mode=None)
-
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the weights and their card.")]
-MODELS = Path("results/models")
 
 
 @train_app.command("forecaster")
@@ -59,11 +68,22 @@ def forecaster(
 
 @train_app.command("ess")
 def ess(
-    kind: Annotated[Literal["dqn", "ppo"], typer.Option("--kind", help="Algorithm.")],
+    kind: Kind,
     seed: Seed = 0,
     out: Out = MODELS,
+    clone: Clone = True,
+    settings: SettingsFile = None,
+    train_until: TrainUntil = None,
+    validate_until: ValidateUntil = None,
+    log_dir: Annotated[
+        Path | None, typer.Option("--log-dir", metavar="DIR", help="Write scalars there for TensorBoard (an extra).")
+    ] = None,
 ) -> None:
-    """Train a storage policy, measure it against rules and perfect foresight, and write weights and card."""
+    """Train a storage policy, measure it against rules and perfect foresight, and write weights and card.
+
+    A training that was cut off leaves a checkpoint in the folder; the same command goes on from it, and ends in the
+    same weights.
+    """
     from vpp_sim.training import train_ess
 
     with told_progress(f"{kind} policy") as advance:
@@ -71,9 +91,19 @@ def ess(
             kind,
             seed=seed,
             out_dir=out,
-            progress=lambda done, total, score: advance(done, total, f"share of the optimum {score:.3f}"),
+            cloned=clone,
+            settings=settings_in(settings, kind, clone),
+            settings_file=settings,
+            train_until=day_of("--train-until", train_until),
+            validate_until=day_of("--validate-until", validate_until),
+            log_dir=log_dir,
+            progress=lambda done, total, score: advance(done, total, _standing(score)),
         )
     typer.echo(out / f"ess_{kind}.json")
+
+
+def _standing(score: float) -> str:
+    return "cloning" if isnan(score) else f"share of the optimum {score:.3f}"
 
 
 def _require_trainable(kind: str) -> None:

@@ -13,7 +13,8 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``episodes`` - series to learn from and the step that both environments take; ``tariffs`` - the prices among them.
 - ``environment``, ``vector_environment``, ``parallel_environment`` - one battery for Gymnasium, many in one array for
   stable-baselines3, and a fleet of agents for PettingZoo.
-- ``dynamic_programming``, ``learning`` - labels by backward induction, and how a policy is made from them.
+- ``dynamic_programming``, ``cloning``, ``learning`` - labels by backward induction, and how a policy is made from them.
+- ``settings``, ``checkpoint``, ``search`` - what a training is made of, how it goes on, and what suits best.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
 - ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
@@ -33,6 +34,8 @@ Importing this package loads no solver and no network library; the modules do wh
 __all__ = [
     "actions",
     "arbitrage",
+    "checkpoint",
+    "cloning",
     "curriculum",
     "dynamic_programming",
     "environment",
@@ -47,6 +50,8 @@ __all__ = [
     "policy",
     "protocol",
     "rules",
+    "search",
+    "settings",
     "stochastic",
     "tariffs",
     "vector_environment",

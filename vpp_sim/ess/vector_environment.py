@@ -5,7 +5,7 @@ It takes the same step as :class:`~vpp_sim.ess.environment.StorageEnv`, without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,18 @@ class StorageVecEnv(VecEnv):
             self.lanes.draw(self._rng, ended)
             observation = self.lanes.observe()
         return observation, reward.astype(np.float32), done, infos
+
+    def state(self) -> dict[str, Any]:
+        """Return where every lane stands, arrays of shape (n,), and which random numbers come next."""
+        lanes = self.lanes
+        where = {"case": lanes.case, "start": lanes.start, "step": lanes.step, "soc_kwh": lanes.soc_kwh}
+        return {**where, "projected": self.projected, "rng": self._rng.bit_generator.state}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Set all lanes to what :meth:`state` returned, of this or of an equal environment."""
+        self.lanes.place(state["case"], state["start"], state["soc_kwh"], state["step"])
+        self.projected = state["projected"]
+        self._rng.bit_generator.state = state["rng"]
 
     def close(self) -> None:
         """Release nothing; there is nothing to release."""
