@@ -1,4 +1,8 @@
-"""Run the study of storage control and write its figures; ``--quick`` does a small version, writing nothing."""
+"""Run the study of storage control and write its figures; ``--quick`` does a small version, writing nothing.
+
+A full run keeps what it has trained in its scratch folder and goes on from there. What CityLearn's own environment says
+of the policies is measured by the programs in ``citylearn``, which need that package; their figures are taken over.
+"""
 
 from __future__ import annotations
 
@@ -7,95 +11,137 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vpp_sim.data.prices import ERCOT_USD_PER_EUR, ErcotHoustonDayAhead
-from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.arbitrage import KNOWLEDGE, Knowledge, best_trading, market_cases, trade
-from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases
-from vpp_sim.ess.protocol import Controller
-from vpp_sim.registry import CONTROLLERS
-from vpp_sim.runs.manifest import environment
-
 HERE = Path(__file__).resolve().parent
-CAPACITY_KWH, POWER_KW, ROUND_TRIP = 2000.0, 1000.0, 0.85
-HOURS_A_YEAR, HISTORY_H = 8760, WARM_UP_DAYS * 24
-QUICK_DAYS = 7
-TEST_YEAR = 2022
+sys.path.insert(0, str(HERE))
+
+import homes  # noqa: E402
+import houston  # noqa: E402
+import simulation  # noqa: E402
+import speed  # noqa: E402
+
+from vpp_sim.ess.arbitrage import KNOWLEDGE  # noqa: E402
+from vpp_sim.runs.manifest import environment  # noqa: E402
+
+SCRATCH = HERE.parents[1] / "results" / "studies" / "ess"
+QUARTER_DAYS = 92
 
 
-def registered(name: str) -> Callable[[Knowledge], Sequence[Controller]]:
-    """Return a maker of the one controller that a name stands for, whatever is known."""
-    return lambda knows: [CONTROLLERS.load(name).open(3600)]
-
-
-RIVALS: dict[str, Callable[[Knowledge], Sequence[Controller]]] = {
-    name: registered(name) for name in ("idle", "price_rule", "mpc", "dp")
-}
-"""Name to a maker of the controllers that stand behind it, one a seed."""
-
-
-def houston(knows: Knowledge, days: int) -> Cases:
-    """Return the battery on Houston's prices over the first days of the test year."""
-    series = ErcotHoustonDayAhead().load()
-    local = series.index.tz_convert(series.time_zone)
-    first = int(np.flatnonzero(local.year == TEST_YEAR)[0])
-    rows = slice(first - HISTORY_H, first + days * 24)
-    fleet = BatteryFleet.uniform(1, CAPACITY_KWH, POWER_KW, ROUND_TRIP)
-    hour = np.asarray(local.hour[rows], dtype=np.float64)
-    return market_cases(fleet, series.price_eur_per_kwh[rows], hour, knows=knows)
-
-
-def arbitrage(days: int) -> dict[str, Any]:
-    """Return the best profit, and by controller and knowledge its share, dollars and cycles."""
-    half = np.array([CAPACITY_KWH / 2])
-    best = best_trading(houston("da_known", days), start_kwh=half, end_kwh=half)
-    best_usd = -float(best.cost_eur[0]) * ERCOT_USD_PER_EUR
-    share: dict[str, Any] = {}
-    usd: dict[str, Any] = {}
-    cycles: dict[str, Any] = {}
-    for name, make in RIVALS.items():
-        for knows in KNOWLEDGE:
-            done = [trade(c, houston(knows, days), start_kwh=half, end_kwh=half) for c in make(knows)]
-            profits = [float(d.profit_eur.sum()) * ERCOT_USD_PER_EUR for d in done]
-            turned = [float(d.discharge_kw.sum()) / CAPACITY_KWH for d in done]
-            share.setdefault(name, {})[knows] = over_seeds([profit / best_usd for profit in profits], 4)
-            usd.setdefault(name, {})[knows] = round(float(np.mean(profits)))
-            cycles.setdefault(name, {})[knows] = round(float(np.mean(turned)))
-            print(f"{name}, {knows}: {share[name][knows]['mean']:.4f}", file=sys.stderr)
-    whole = {"mean": 1.0, "spread": 0.0, "seeds": 1}
-    share["perfect_foresight"] = dict.fromkeys(KNOWLEDGE, whole)
-    usd["perfect_foresight"] = dict.fromkeys(KNOWLEDGE, round(best_usd))
-    cycles["perfect_foresight"] = dict.fromkeys(KNOWLEDGE, round(float(best.discharge_kw.sum()) / CAPACITY_KWH))
-    return {"ercot_pf_share": share, "ercot_usd": usd, "ercot_cycles": cycles, "ercot_best_usd": round(best_usd, 2)}
-
-
-def over_seeds(values: Sequence[float], digits: int) -> dict[str, float | int]:
-    """Return mean and spread (standard deviation) of a figure over seeds, and their number."""
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"mean": round(float(np.mean(values)), digits) + 0.0, "spread": round(spread, digits), "seeds": len(values)}
+def study(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
+    """Return every figure."""
+    return {
+        **houston.arbitrage(scratch / "houston", jobs=jobs, quick=quick),
+        **homes.seventy_days(scratch / "homes", jobs=jobs, quick=quick),
+        **simulation.whole_simulation(1 if quick else QUARTER_DAYS),
+        **speed.speeds(quick=quick),
+        **json.loads((HERE / "citylearn" / "figures.json").read_text(encoding="utf-8"))["figures"],
+    }
 
 
 def table_of(figures: dict[str, Any]) -> str:
     """Return the README's tables."""
-    lines = ["**Houston 2022: share of what perfect foresight earns**", ""]
-    lines += [
-        "| controller | today's prices known | cycles | USD | only the past known | cycles | USD |",
-        "|---" * 7 + "|",
+    parts = [
+        _houston_table(figures),
+        _homes_table(figures),
+        _each_home_table(figures),
+        _training_table(figures),
+        _citylearn_table(figures),
+        simulation.table_of_simulation(figures),
+        _speed_table(figures),
     ]
+    return "\n".join(parts)
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
+
+
+def _over_seeds(found: dict[str, Any], digits: int = 3) -> str:
+    mean, spread, seeds = found["mean"], found["spread"], found["seeds"]
+    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if seeds > 1 else "")
+
+
+def _houston_table(figures: dict[str, Any]) -> str:
+    rows = []
     for name, found in figures["ercot_pf_share"].items():
-        cells = [name]
+        cells = [name, str(max(found[knows]["seeds"] for knows in KNOWLEDGE))]
         for knows in KNOWLEDGE:
-            mean, spread, seeds = (found[knows][key] for key in ("mean", "spread", "seeds"))
-            cells += [f"{mean:.3f}" + (f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else "")]
+            cells += [_over_seeds(found[knows])]
             cells += [f"{figures['ercot_cycles'][name][knows]}", f"{figures['ercot_usd'][name][knows]:,}"]
-        lines += ["| " + " | ".join(cells) + " |"]
-    return "\n".join([*lines, ""])
+        rows.append(cells)
+    heads = ["controller", "seeds", "today's prices known", "cycles", "USD", "only the past known", "cycles", "USD"]
+    return _table("Houston 2022: share of what perfect foresight earns", heads, rows)
+
+
+def _homes_table(figures: dict[str, Any]) -> str:
+    def share(row: dict[str, Any], forecast: str) -> str:
+        spread = row[f"{forecast}_spread"]
+        return f"{row[forecast]:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+
+    rows = [
+        [
+            name,
+            str(row["seeds"] or "–"),
+            share(row, "real_forecast"),
+            " to ".join(f"{bound:.3f}" for bound in row["interval_over_homes"]),
+            share(row, "perfect_forecast"),
+            "–" if row["homes_ahead_of_rule_and_mpc"] is None else f"{row['homes_ahead_of_rule_and_mpc']} of 13",
+            f"{row['eur_per_home']:.2f}",
+            f"{row['cycles']:.1f}",
+            "–" if row["projected_share"] is None else f"{100 * row['projected_share']:.0f} %",
+        ]
+        for name, row in figures["fontana_pf_share"].items()
+    ]
+    heads = ["controller", "seeds", "forecast: yesterday", "95 % over homes", "forecast: the truth"]
+    heads += ["ahead of rule and mpc", "EUR a home", "cycles", "asked for more than limits allow"]
+    title = "Thirteen homes, 70 days: share of what perfect foresight saves (all know this hour's meter)"
+    return _table(title, heads, rows)
+
+
+def _each_home_table(figures: dict[str, Any]) -> str:
+    rows = [[name, *(f"{value:.2f}" for value in shares)] for name, shares in figures["fontana_each_home"].items()]
+    heads = ["controller", *(name.removeprefix("home_") for name in figures["fontana_homes"])]
+    return _table("The same, home by home, with yesterday as the forecast", heads, rows)
+
+
+def _training_table(figures: dict[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            str(len(found)),
+            f"{sum(scores[0] for scores in found) / len(found):.3f}",
+            f"{sum(max(scores) for scores in found) / len(found):.3f}",
+            f"{figures['train_s'][name]:.0f}",
+        ]
+        for name, found in figures["fontana_scores"].items()
+    ]
+    heads = ["policy for homes", "seeds", "before reinforcement learning", "best", "training CPU s"]
+    return _table("Cloned first, or from nothing: mean score on the days that choose", heads, rows)
+
+
+def _citylearn_table(figures: dict[str, Any]) -> str:
+    phases = ("phase_1", "phase_2", "phase_3")
+    rows = [
+        [name, found["knew"], *(_over_seeds(found[part]) for part in ("weighted", *phases))]
+        for name, found in figures["citylearn_score"].items()
+    ]
+    title = "In CityLearn's own environment: score against no control, less is better"
+    return _table(title, ["controller", "knew", "weighted", *(phase.replace("_", " ") for phase in phases)], rows)
+
+
+def _speed_table(figures: dict[str, Any]) -> str:
+    rows = [[name, *(f"{figures['acting_ms'][name][n]:.2f}" for n in ("100", "1000"))] for name in figures["acting_ms"]]
+    acting = _table("Acting, ms", ["controller", "100 batteries", "1,000 batteries"], rows)
+    steps = [[name.replace("_", " "), f"{rate:,.0f}"] for name, rate in figures["env_steps_per_s"].items()]
+    environments = _table("Environments in one run, battery-steps a second", ["environment", "rate"], steps)
+    broken = f"Limits broken by {figures['random_actions']:,} random actions: {figures['limits_broken']}.\n"
+    return "\n".join([acting, environments, broken])
 
 
 def write(figures: dict[str, Any], seconds: float) -> None:
@@ -120,11 +166,15 @@ def write(figures: dict[str, Any], seconds: float) -> None:
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one week; writes nothing")
-    quick = parser.parse_args().quick
+    parser.add_argument("--quick", action="store_true", help="a few days and steps; writes nothing")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
+    given = parser.parse_args()
     begun = time.perf_counter()
-    figures = arbitrage(QUICK_DAYS if quick else HOURS_A_YEAR // 24)
-    if not quick:
+    if given.quick:
+        with tempfile.TemporaryDirectory() as scratch:
+            figures = study(Path(scratch), jobs=1, quick=True)
+    else:
+        figures = study(SCRATCH, jobs=given.jobs, quick=False)
         write(figures, time.perf_counter() - begun)
     print(json.dumps(figures))
 

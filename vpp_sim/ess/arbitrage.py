@@ -1,7 +1,8 @@
 """Batteries that trade for themselves: no home behind them, buying and selling at one market's price.
 
 What a controller knows of prices is one of two states. In both, what is not known is foreseen as the mean of the last
-seven days at that hour.
+seven days at that hour, times the ratio of the last three hours' known prices to their own mean of seven days, which
+fades with a time constant.
 
 ``da_known``
     The day-ahead market's view: all prices of the running day are known, none of the next.
@@ -27,13 +28,16 @@ from vpp_sim.ess.evaluation import observe
 from vpp_sim.ess.perfect_foresight import Schedule, optimal_schedule
 from vpp_sim.ess.protocol import Controller, horizon_steps
 
-__all__ = ["KNOWLEDGE", "Knowledge", "Trading", "best_trading", "market_cases", "trade"]
+__all__ = ["CARRY_H", "KNOWLEDGE", "Knowledge", "Trading", "best_trading", "market_cases", "trade"]
 
 Knowledge: TypeAlias = Literal["da_known", "past_only"]
 """What is known of prices."""
 
 KNOWLEDGE: tuple[Knowledge, ...] = ("da_known", "past_only")
 """Both states of knowledge."""
+
+CARRY_H = 6.0
+"""Time constant with which a deviation of prices from the mean of seven days fades [h]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +61,13 @@ class Trading:
 
 
 def market_cases(
-    fleet: BatteryFleet, price_eur_per_kwh: FloatArray, hour: FloatArray, *, knows: Knowledge, step_h: float = 1.0
+    fleet: BatteryFleet,
+    price_eur_per_kwh: FloatArray,
+    hour: FloatArray,
+    *,
+    knows: Knowledge,
+    step_h: float = 1.0,
+    carry_h: float = CARRY_H,
 ) -> Cases:
     """Return batteries without homes that buy and sell at one price.
 
@@ -65,14 +75,16 @@ def market_cases(
     ----------
     fleet : BatteryFleet
         The batteries.
-    price_eur_per_kwh : ndarray, shape (T,)
-        Market price [EUR/kWh]: a week of history, then the steps to trade in.
+    price_eur_per_kwh : ndarray, shape (T,) or (n, T)
+        Market price, one for all or one each [EUR/kWh]: a week of history, then the steps to trade in.
     hour : ndarray, shape (T,)
         Local hour of day.
     knows : {"da_known", "past_only"}
         What is known of prices.
     step_h : float
         Length of a step [h].
+    carry_h : float
+        Time constant with which a deviation from the mean of seven days fades [h]; 0 foresees that mean alone.
 
     Returns
     -------
@@ -93,14 +105,15 @@ def market_cases(
     24
     """
     n, steps, day = len(fleet), hour.shape[0], horizon_steps(step_h)
-    require_shape("price_eur_per_kwh", price_eur_per_kwh, (steps,))
+    require_shape("price_eur_per_kwh", price_eur_per_kwh, (n, steps) if price_eur_per_kwh.ndim == 2 else (steps,))
     require_finite("price_eur_per_kwh", price_eur_per_kwh)
     if steps <= WARM_UP_DAYS * day:
         raise PhysicsError(f"prices of {steps} steps leave none to trade in after a week of history")
-    week = price_eur_per_kwh[-WARM_UP_DAYS * day :].reshape(WARM_UP_DAYS, day)
-    price = np.concatenate([price_eur_per_kwh, week.mean(axis=0)[: day - 1]])
+    price = np.broadcast_to(price_eur_per_kwh, (n, steps))
+    week = price[:, -WARM_UP_DAYS * day :].reshape(n, WARM_UP_DAYS, day)
+    rows = np.concatenate([price, week.mean(axis=1)[:, : day - 1]], axis=1)
     after = (hour[-1] + step_h * np.arange(1, day)) % 24.0
-    nothing, rows = np.zeros((n, len(price))), np.repeat(price[None], n, axis=0)
+    nothing = np.zeros_like(rows)
     foreseen = foresee(rows, step_h, truth=np.zeros(n), yesterday=np.zeros(n))
     return Cases(
         fleet=fleet,
@@ -114,6 +127,7 @@ def market_cases(
         unpublished=np.full(n, knows == "past_only"),
         foreseen_buy_eur_per_kwh=foreseen,
         foreseen_sell_eur_per_kwh=foreseen,
+        carry_h=carry_h,
     )
 
 

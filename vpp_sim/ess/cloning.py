@@ -1,4 +1,7 @@
-"""Cloning: a network is taught what actions are worth in hindsight, as far as it can tell from what a controller sees.
+"""Cloning: a network is taught what actions are worth, as far as it can tell from what a controller sees.
+
+What they are worth is told by hindsight, or by a plan for the hours of the window (see
+:mod:`vpp_sim.ess.dynamic_programming`).
 
 Its loss is the expected regret of a softmax policy, which is cooled as it learns:
 
@@ -19,7 +22,7 @@ from torch import Tensor, nn
 
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.ess.checkpoint import Checkpoint
-from vpp_sim.ess.dynamic_programming import action_values, worth_eur
+from vpp_sim.ess.dynamic_programming import action_values, planned_action_values, planned_values, worth_eur
 from vpp_sim.ess.episodes import Cases, subset, window_features
 from vpp_sim.ess.features import Float32Array
 from vpp_sim.ess.settings import Kind, LearningSettings
@@ -34,6 +37,9 @@ _LOSSES_EVERY = 50
 
 _REGRET_CLIP = 0.1
 """A Q-network need not tell bad actions from worse ones while it is cloned; reinforcement learning sees to it."""
+
+_Teacher: TypeAlias = Callable[[IntArray, IntArray, FloatArray], FloatArray]
+"""Case, step and stored energy to what each action is worth, shape (n, 10) [EUR]."""
 
 _Loss: TypeAlias = Callable[[Any, Tensor, Tensor, float], Tensor]
 
@@ -67,7 +73,7 @@ class Cloning:
         rng: np.random.Generator,
     ) -> None:
         self.kind, self.model, self.settings, self.rng = kind, model, settings, rng
-        self.cases, self.values = cases, values
+        self.cases, self.teacher = cases, _teacher(cases, values, settings)
         parameters = model.policy.parameters() if kind == "ppo" else model.policy.q_net.parameters()
         self.optimiser = torch.optim.Adam(parameters, lr=settings.clone_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, settings.clone_steps)
@@ -124,7 +130,7 @@ class Cloning:
         self.rng.bit_generator.state = state["rng"]
 
     def _learn(self) -> Tensor:
-        seen, worth = _labelled(self.cases, self.values, self.settings, self.rng)
+        seen, worth = _labelled(self.cases, self.teacher, self.settings, self.rng)
         loss_of: _Loss = _policy_loss if self.kind == "ppo" else _worth_loss
         done = self.step / self.settings.clone_steps
         loss = loss_of(self.model, torch.from_numpy(seen), torch.from_numpy(worth), done)
@@ -135,15 +141,34 @@ class Cloning:
         return loss
 
 
+def _teacher(cases: Cases, values: Float32Array, settings: LearningSettings) -> _Teacher:
+    """Return who tells what every action is worth in given states [EUR], as rewards are shaped."""
+    if settings.clone_from == "plan":
+        plan = planned_values(cases, discount=settings.discount)
+
+        def planned(case: IntArray, step: IntArray, soc_kwh: FloatArray) -> FloatArray:
+            worth = planned_action_values(cases, plan, case, step, soc_kwh, discount=settings.discount)
+            best: FloatArray = worth.max(axis=1, keepdims=True)
+            return worth - best if settings.shaped else worth
+
+        return planned
+
+    def known(case: IntArray, step: IntArray, soc_kwh: FloatArray) -> FloatArray:
+        worth = action_values(cases, values, case, step, soc_kwh, discount=settings.discount)
+        if not settings.shaped:
+            return worth
+        return worth - worth_eur(values, subset(cases.fleet, case), case, step, soc_kwh)[:, None]
+
+    return known
+
+
 def _labelled(
-    cases: Cases, values: Float32Array, settings: LearningSettings, rng: np.random.Generator
+    cases: Cases, teacher: _Teacher, settings: LearningSettings, rng: np.random.Generator
 ) -> tuple[Float32Array, Float32Array]:
     case, step, soc_kwh = _random_states(cases, settings.clone_batch, rng)
-    fleet = subset(cases.fleet, case)
-    worth = action_values(cases, values, case, step, soc_kwh, discount=settings.discount)
-    seen = window_features(cases, fleet, case, step, soc_kwh)
-    now = worth_eur(values, fleet, case, step, soc_kwh) if settings.shaped else np.zeros(len(case))
-    return seen, ((worth - now[:, None]) / cases.worth_eur[case][:, None]).astype(np.float32)
+    worth = teacher(case, step, soc_kwh)
+    seen = window_features(cases, subset(cases.fleet, case), case, step, soc_kwh)
+    return seen, (worth / cases.worth_eur[case][:, None]).astype(np.float32)
 
 
 def _random_states(cases: Cases, n: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, FloatArray]:

@@ -1,9 +1,11 @@
-"""The worth of every state in hindsight, by backward induction: the labels that policies are cloned from.
+"""The worth of every state, in hindsight or as planned, by backward induction: what policies are cloned from.
 
 .. math:: V_t(s) = \\max_a \\; r_t(s, a) + \\gamma V_{t+1}(s'(s, a))
 
 over the discrete actions, with the state of charge on a grid and linear interpolation between its points (R. Bellman,
-Dynamic Programming, 1957). It knows the future of each series; what a policy makes of it does not.
+Dynamic Programming, 1957). Hindsight knows the future of each series; what a policy makes of it does not. A plan, made
+anew at every step for the hours of its window, knows what a policy sees and no more: it earns less than hindsight, but
+a policy can learn all of it, and learns nothing that only chance made true.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, IntArray
-from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.actions import ACTION_COUNT
-from vpp_sim.ess.episodes import Cases, step_cases, stored_value_eur, subset
+from vpp_sim.devices.battery import BatteryFleet, advance
+from vpp_sim.ess.actions import ACTION_COUNT, powers
+from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, stored_value_eur, subset, window_prices
 from vpp_sim.ess.features import Float32Array
 
-__all__ = ["GRID_POINTS", "action_values", "state_values", "worth_eur"]
+__all__ = [
+    "GRID_POINTS",
+    "action_values",
+    "planned_action_values",
+    "planned_values",
+    "state_values",
+    "worth_eur",
+]
 
 GRID_POINTS = 25
 """States of charge from lowest to highest."""
@@ -76,6 +85,71 @@ def action_values(
     return _action_worth(cases, values, subset(cases.fleet, rows), rows, at, soc, action, discount)
 
 
+def planned_values(cases: Cases, *, discount: float) -> Float32Array:
+    """Return what stored energy is worth after each step, by a plan for the rest of the window seen at that step.
+
+    Parameters
+    ----------
+    cases : Cases
+        The series.
+    discount : float
+        Factor a step on later savings, in (0, 1].
+
+    Returns
+    -------
+    ndarray of float32, shape (m, T, 25)
+        Worth at the end of each step [EUR]; zero where no step can be acted on. What is left after the window is worth
+        nothing.
+    """
+    m, steps = len(cases.fleet), cases.hour.shape[0]
+    values = np.zeros((m, steps, GRID_POINTS), dtype=np.float32)
+    at = np.arange(cases.first_step, cases.last_step)
+    for case in range(m):
+        rows = np.full(len(at), case)
+        buy, sell = window_prices(cases, rows, at)
+        net_kw = cases.foreseen_kw[case][at[:, None] + np.arange(buy.shape[1])]
+        moved_kw, barred = _moves(subset(cases.fleet, rows[:1]), cases.step_h)
+        worth = np.zeros((len(at), GRID_POINTS), dtype=np.float32)
+        for ahead in range(buy.shape[1] - 1, 0, -1):
+            net, high, low = (series[:, ahead].astype(np.float32) for series in (net_kw, buy, sell))
+            meter_kw = net[:, None, None] + moved_kw
+            cost = np.where(meter_kw > 0, high[:, None, None], low[:, None, None]) * meter_kw * np.float32(cases.step_h)
+            without = np.where(net > 0, high, low) * net * np.float32(cases.step_h)
+            earned = np.float32(discount) * worth[:, None, :] - cost + barred
+            worth = earned.max(axis=2) + without[:, None]
+        values[case, at] = worth
+    return values
+
+
+def planned_action_values(
+    cases: Cases, plan: Float32Array, case: IntArray, step: IntArray, soc_kwh: FloatArray, *, discount: float
+) -> FloatArray:
+    """Return what each action is worth in given states by a plan, shape (n, 10) [EUR].
+
+    Parameters
+    ----------
+    cases : Cases
+        The series.
+    plan : ndarray of float32, shape (m, T, 25)
+        What :func:`planned_values` gave for them.
+    case, step : ndarray of int, shape (n,)
+        Which case, which step.
+    soc_kwh : ndarray, shape (n,)
+        Stored energy [kWh].
+    discount : float
+        As for :func:`planned_values`.
+    """
+    rows, soc, action = _spread(case, soc_kwh)
+    at, fleet = np.repeat(step, ACTION_COUNT), subset(cases.fleet, rows)
+    buy, sell = (np.repeat(price[:, 0], ACTION_COUNT) for price in window_prices(cases, case, step))
+    net_kw = cases.net_kw[rows, at]
+    charge_kw, discharge_kw = powers(fleet, soc, net_kw, action, cases.step_h)
+    saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
+    end_kwh = advance(fleet, soc, charge_kw, discharge_kw, cases.step_h)
+    worth: FloatArray = saving + discount * worth_eur(plan, fleet, rows, at, end_kwh)
+    return worth.reshape(-1, ACTION_COUNT)
+
+
 def worth_eur(
     values: Float32Array, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray
 ) -> FloatArray:
@@ -86,6 +160,22 @@ def worth_eur(
     low, high = values[case, step, below], values[case, step, below + 1]
     worth: FloatArray = low + (position - below) * (high - low)
     return worth
+
+
+def _moves(battery: BatteryFleet, step_h: float) -> tuple[Float32Array, Float32Array]:
+    """Return the power that leads from each level of a battery to each [kW], and 0, or -inf where it is too great.
+
+    Both have shape (25, 25).
+    """
+    low, high = battery.min_kwh[0], battery.max_kwh[0]
+    level_kwh = np.linspace(low, high, GRID_POINTS)
+    kept_kwh = np.maximum(level_kwh * battery.kept_share(step_h)[0], low)
+    gain_kwh = level_kwh[None, :] - kept_kwh[:, None]
+    charge_kw = np.maximum(gain_kwh, 0.0) / battery.charge_efficiency[0] / step_h
+    discharge_kw = np.maximum(-gain_kwh, 0.0) * battery.discharge_efficiency[0] / step_h
+    moved_kw = charge_kw - discharge_kw
+    barred = np.where(np.abs(moved_kw) <= battery.power_kw[0] * (1.0 + 1e-9), 0.0, -np.inf)
+    return moved_kw.astype(np.float32), barred.astype(np.float32)
 
 
 def _spread(case: IntArray, soc_kwh: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:

@@ -39,6 +39,10 @@ __all__ = [
 WARM_UP_DAYS = 7
 """Days of history before the first step that can be acted on."""
 
+_RECENT_H = 3
+_LEAST_PRICE_EUR_PER_KWH = 1e-3
+"""A ratio of prices below this says nothing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cases:
@@ -64,6 +68,9 @@ class Cases:
         Whether no price is known before its step is over; nobody's if left out.
     foreseen_buy_eur_per_kwh, foreseen_sell_eur_per_kwh : ndarray, shape (m, T), optional
         What is foreseen of prices that are not known, up to a day ahead [EUR/kWh]; those of a day before if left out.
+    carry_h : float, optional
+        Time constant with which the ratio of the last three hours' known prices to what was foreseen of them fades out
+        of what is foreseen [h]; nothing is carried on if it is 0.
 
     Raises
     ------
@@ -82,6 +89,7 @@ class Cases:
     unpublished: BoolArray | None = None
     foreseen_buy_eur_per_kwh: FloatArray | None = None
     foreseen_sell_eur_per_kwh: FloatArray | None = None
+    carry_h: float = 0.0
 
     def __post_init__(self) -> None:
         m, steps = len(self.fleet), self.hour.shape[0]
@@ -206,14 +214,34 @@ def window_prices(cases: Cases, case: IntArray, step: IntArray) -> tuple[FloatAr
     unknown[:, 0] = False
     if cases.unpublished is not None:
         unknown |= cases.unpublished[case][:, None]
+    last = step + day - 1 - unknown.sum(axis=1)
     buy, sell = (
-        np.where(unknown, price[rows, ahead - day] if foreseen is None else foreseen[rows, ahead], price[rows, ahead])
+        np.where(unknown, _foreseen(cases, price, foreseen, rows, ahead, last), price[rows, ahead])
         for price, foreseen in (
             (cases.buy_eur_per_kwh, cases.foreseen_buy_eur_per_kwh),
             (cases.sell_eur_per_kwh, cases.foreseen_sell_eur_per_kwh),
         )
     )
     return buy, sell
+
+
+def _foreseen(
+    cases: Cases, price: FloatArray, foreseen: FloatArray | None, rows: IntArray, ahead: IntArray, last: IntArray
+) -> FloatArray:
+    """Return what is foreseen at the steps `ahead`, shape (n, H), when `last` is the last step whose price is known."""
+    if foreseen is None:
+        repeated: FloatArray = price[rows, ahead - horizon_steps(cases.step_h)]
+        return repeated
+    said: FloatArray = foreseen[rows, ahead]
+    if not cases.carry_h:
+        return said
+    recent = last[:, None] - np.arange(round(_RECENT_H / cases.step_h))
+    was, seemed = (series[rows, recent].mean(axis=1, keepdims=True) for series in (price, foreseen))
+    likely = (was > _LEAST_PRICE_EUR_PER_KWH) & (seemed > _LEAST_PRICE_EUR_PER_KWH)
+    ratio = np.where(likely, was / np.where(likely, seemed, 1.0), 1.0)
+    lead_h = (ahead - last[:, None]) * cases.step_h
+    carried: FloatArray = said * (1.0 + (ratio - 1.0) * np.exp(-lead_h / cases.carry_h))
+    return carried
 
 
 def saving_eur(

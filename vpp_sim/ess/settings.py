@@ -32,6 +32,8 @@ class LearningSettings:
         Gradient steps of cloning, and states in each; no steps means learning from nothing.
     clone_rate : float
         Highest learning rate of cloning; it falls to zero along a cosine.
+    clone_from : {"hindsight", "plan"}
+        Whether an action is worth what it turns out to be, or what a plan for the hours of the window says.
     shaped : bool
         Whether rewards are shaped by the worth of states in hindsight.
     tune_steps : int
@@ -51,6 +53,7 @@ class LearningSettings:
     clone_steps: int = 12_000
     clone_batch: int = 1024
     clone_rate: float = 2e-3
+    clone_from: Literal["hindsight", "plan"] = "hindsight"
     shaped: bool = True
     tune_steps: int = 1_000_000
     tune_rate: float = 1e-4
@@ -157,6 +160,7 @@ _ALLOWED: dict[str, _Rule] = {
     "clone_steps": _NONE,
     "clone_batch": _ONE,
     "clone_rate": _RATE,
+    "clone_from": ("hindsight or plan", lambda value: value in ("hindsight", "plan")),
     "shaped": ("true or false", lambda value: isinstance(value, bool)),
     "tune_steps": _NONE,
     "tune_rate": _RATE,

@@ -8,7 +8,7 @@ import pytest
 
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.arbitrage import KNOWLEDGE, Knowledge, best_trading, market_cases, trade
+from vpp_sim.ess.arbitrage import CARRY_H, KNOWLEDGE, Knowledge, best_trading, market_cases, trade
 from vpp_sim.ess.episodes import Cases, window_prices
 from vpp_sim.ess.evaluation import observe
 from vpp_sim.ess.mpc import ModelPredictiveControl
@@ -30,8 +30,8 @@ def local_hours(start: str, steps: int) -> np.ndarray:
     return np.asarray(index.hour, dtype=float)
 
 
-def cases(knows: Knowledge, steps: int = 12 * 24, start: str = "2021-05-01") -> Cases:
-    return market_cases(FLEET, prices(steps), local_hours(start, steps), knows=knows)
+def cases(knows: Knowledge, steps: int = 12 * 24, start: str = "2021-05-01", carry_h: float = CARRY_H) -> Cases:
+    return market_cases(FLEET, prices(steps), local_hours(start, steps), knows=knows, carry_h=carry_h)
 
 
 @pytest.mark.parametrize("start", ["2021-05-01", "2021-03-05", "2021-10-29"])  # the clock changes on the ninth day
@@ -55,15 +55,39 @@ def test_a_controller_sees_nothing_of_what_it_cannot_know(knows: Knowledge, star
 
 
 def test_what_is_not_known_is_the_mean_of_seven_days() -> None:
-    whole, step = cases("past_only"), 8 * 24 + 3
+    whole, step = cases("past_only", carry_h=0.0), 8 * 24 + 3
     price = whole.buy_eur_per_kwh[0]
     buy, sell = window_prices(whole, np.zeros(1, dtype=int), np.array([step]))
     expected = [np.mean([price[step + k - 24 * d] for d in range(1, 8)]) for k in range(24)]
     np.testing.assert_allclose(buy[0], expected, rtol=1e-12)
     np.testing.assert_array_equal(buy, sell)
-    known, _ = window_prices(cases("da_known"), np.zeros(1, dtype=int), np.array([step]))
+    known, _ = window_prices(cases("da_known", carry_h=0.0), np.zeros(1, dtype=int), np.array([step]))
     np.testing.assert_array_equal(known[0, :21], price[step : step + 21])  # 03:00 to 23:00
     np.testing.assert_allclose(known[0, 21:], expected[21:], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("knows", "last"), [("past_only", 8 * 24 + 2), ("da_known", 8 * 24 + 23)])
+def test_a_deviation_of_the_last_three_hours_is_carried_on_and_fades(knows: Knowledge, last: int) -> None:
+    """Every day is alike until the ninth, when the last three hours known cost half as much again."""
+    hour, step = np.arange(12 * 24.0) % 24, 8 * 24 + 3
+    price = 0.05 + 0.001 * hour
+    price[last - 2 : last + 1] *= 1.5
+    whole = market_cases(FLEET, price, hour, knows=knows, carry_h=4.0)
+    seen, _ = window_prices(whole, np.zeros(1, dtype=int), np.array([step]))
+    ahead = np.arange(step, step + 24)
+    unknown = ahead > last
+    mean = np.array([np.mean([price[at - 24 * d] for d in range(1, 8)]) for at in ahead])
+    faded = 1.0 + 0.5 * np.exp(-(ahead - last) / 4.0)
+    np.testing.assert_allclose(seen[0, unknown], (mean * faded)[unknown], rtol=1e-12)
+    np.testing.assert_array_equal(seen[0, ~unknown], price[ahead[~unknown]])
+
+
+def test_a_ratio_of_prices_about_nothing_is_not_carried_on() -> None:
+    hour = np.arange(12 * 24.0) % 24
+    price = np.where(hour < 6, -0.01, 0.05)
+    whole = market_cases(FLEET, price, hour, knows="past_only")
+    seen, _ = window_prices(whole, np.zeros(1, dtype=int), np.array([8 * 24 + 5]))
+    np.testing.assert_allclose(seen[0], price[8 * 24 + 5 : 9 * 24 + 5], rtol=1e-12)
 
 
 def test_a_controller_of_the_truth_sees_it() -> None:
