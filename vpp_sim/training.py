@@ -293,6 +293,7 @@ def train_ess(
     settings_file: Path | None = None,
     train_until: date | None = None,
     validate_until: date | None = None,
+    replacement_eur_per_kwh: float = 0.0,
     log_dir: Path | None = None,
     progress: StorageProgress | None = None,
 ) -> PolicyCard:
@@ -319,6 +320,9 @@ def train_ess(
     train_until, validate_until : date, optional
         Last local day of learning and of choosing; those of :data:`SPLITS` when left out. Days after the second one
         decide nothing; the card says how the policy does on them.
+    replacement_eur_per_kwh : float
+        Price of a new battery [EUR/kWh]; rewards and scores are then less what each kWh that is taken out wears, by
+        :func:`vpp_sim.devices.ageing.wear_eur_per_kwh` for cycles of the whole window. With 0 nothing wears.
     log_dir : path, optional
         Gets scalars for TensorBoard.
     progress : callable, optional
@@ -339,7 +343,7 @@ def train_ess(
     splits = splits_until(train_until, validate_until)
     data = _storage_data(source, prices)
     began, began_cpu = time.perf_counter(), time.process_time()
-    lesson = _lesson(data, splits, seed)
+    lesson = _lesson(data, splits, seed, replacement_eur_per_kwh)
     checkpoint = Checkpoint(out_dir / f"ess_{kind}.checkpoint", lesson.key)
     outcome = learn(
         kind,
@@ -358,6 +362,7 @@ def train_ess(
         + ("" if settings_file is None else f" --settings {settings_file.name}")
         + ("" if train_until is None else f" --train-until {train_until}")
         + ("" if validate_until is None else f" --validate-until {validate_until}")
+        + ("" if not replacement_eur_per_kwh else f" --replacement-eur-per-kwh {replacement_eur_per_kwh:g}")
     )
     card = _policy_saved(kind, seed, data, chosen, outcome, spent_s, out_dir, splits=splits, command=command)
     checkpoint.remove()
@@ -464,12 +469,15 @@ class _Lesson:
     key: str
 
 
-def _lesson(data: _StorageData, splits: Mapping[str, tuple[str, str]], seed: int) -> _Lesson:
-    from vpp_sim.ess.curriculum import training_cases
+def _lesson(
+    data: _StorageData, splits: Mapping[str, tuple[str, str]], seed: int, replacement_eur_per_kwh: float = 0.0
+) -> _Lesson:
+    from vpp_sim.ess.curriculum import training_cases, worn
     from vpp_sim.ess.evaluation import greedy_saving_eur, optimal_saving_eur
 
-    trial = _trials(data, "validation", splits)
-    best_eur = {name: optimal_saving_eur(cases).sum() for name, cases in trial.items()}
+    plain = _trials(data, "validation", splits)
+    best_eur = {name: optimal_saving_eur(cases).sum() for name, cases in plain.items()}
+    trial = {name: worn(cases, replacement_eur_per_kwh) for name, cases in plain.items()}
 
     def score(network: ActionNetwork) -> float:
         return float(np.mean([greedy_saving_eur(network, c).sum() / best_eur[name] for name, c in trial.items()]))
@@ -481,7 +489,8 @@ def _lesson(data: _StorageData, splits: Mapping[str, tuple[str, str]], seed: int
         data.net_kw[:, rows], data.own[rows], data.spot[rows], data.hour[rows], battery=data.battery, rng=rng
     )
     made_by = _versions("stable-baselines3", "gymnasium")
-    return _Lesson(cases, score, f"{data.homes.digest}, {data.prices_digest}, {dict(splits)}, {made_by}")
+    key = f"{data.homes.digest}, {data.prices_digest}, {dict(splits)}, {made_by}, {replacement_eur_per_kwh:g}"
+    return _Lesson(worn(cases, replacement_eur_per_kwh), score, key)
 
 
 def _storage_data(source: str, prices: str) -> _StorageData:

@@ -37,7 +37,7 @@ def study(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
     return {
         **houston.arbitrage(scratch / "houston", jobs=jobs, quick=quick),
         **homes.seventy_days(scratch / "homes", jobs=jobs, quick=quick),
-        **simulation.whole_simulation(1 if quick else QUARTER_DAYS),
+        "whole_simulation": simulation.whole_simulation(1 if quick else QUARTER_DAYS),
         **speed.speeds(quick=quick),
         **json.loads((HERE / "citylearn" / "figures.json").read_text(encoding="utf-8"))["figures"],
     }
@@ -51,7 +51,7 @@ def table_of(figures: dict[str, Any]) -> str:
         _each_home_table(figures),
         _training_table(figures),
         _citylearn_table(figures),
-        simulation.table_of_simulation(figures),
+        simulation.table_of_simulation(figures["whole_simulation"]),
         _speed_table(figures),
     ]
     return "\n".join(parts)

@@ -75,6 +75,15 @@ def ess(
     settings: SettingsFile = None,
     train_until: TrainUntil = None,
     validate_until: ValidateUntil = None,
+    replacement: Annotated[
+        float,
+        typer.Option(
+            "--replacement-eur-per-kwh",
+            min=0.0,
+            metavar="PRICE",
+            help="Price of a new battery: rewards are less the wear of what is taken out.",
+        ),
+    ] = 0.0,
     log_dir: Annotated[
         Path | None, typer.Option("--log-dir", metavar="DIR", help="Write scalars there for TensorBoard (an extra).")
     ] = None,
@@ -94,6 +103,7 @@ def ess(
             cloned=clone,
             settings=settings_in(settings, kind, clone),
             settings_file=settings,
+            replacement_eur_per_kwh=replacement,
             train_until=day_of("--train-until", train_until),
             validate_until=day_of("--validate-until", validate_until),
             log_dir=log_dir,

@@ -15,18 +15,20 @@ from dataclasses import replace
 import numpy as np
 
 from vpp_sim.arrays import FloatArray
+from vpp_sim.devices.ageing import wear_eur_per_kwh
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.ess.arbitrage import Knowledge, market_cases
 from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases, foresee
 from vpp_sim.ess.tariffs import TARIFF_KINDS, draw_tariff
 
-__all__ = ["market_training_cases", "reference_cases", "training_cases"]
+__all__ = ["market_training_cases", "reference_cases", "training_cases", "worn"]
 
 _FOLLOW_THE_MARKET = ("wholesale", "stretched")
 _MEAN_EUR_PER_KWH = 0.03
 _CUT = (-1.0, 8.0)
 _LEAST_MEAN_EUR_PER_KWH = 0.005
 _NEAR_DAYS = 10
+_LEAST_DEPTH = 0.01
 
 
 def training_cases(
@@ -149,6 +151,17 @@ def market_training_cases(
     scale = same.capacity_kwh / fleet.capacity_kwh
     fleet = replace(fleet, capacity_kwh=same.capacity_kwh, power_kw=fleet.power_kw * scale)
     return market_cases(fleet, paths, hour, knows=knows)
+
+
+def worn(cases: Cases, replacement_eur_per_kwh: float) -> Cases:
+    """Return cases whose savings are less the wear of each kWh taken out, by the price of a new battery [EUR/kWh].
+
+    Wear is that of cycles of each battery's whole window (:mod:`vpp_sim.devices.ageing`); at a price of 0 it is none.
+    """
+    if not replacement_eur_per_kwh:
+        return cases
+    depth = np.maximum(cases.fleet.max_soc - cases.fleet.min_soc, _LEAST_DEPTH)
+    return replace(cases, wear_eur_per_kwh=wear_eur_per_kwh(depth, replacement_eur_per_kwh))
 
 
 def _reshuffled(price: FloatArray, hour: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -108,14 +108,15 @@ def planned_values(cases: Cases, *, discount: float) -> Float32Array:
         rows = np.full(len(at), case)
         buy, sell = window_prices(cases, rows, at)
         net_kw = cases.foreseen_kw[case][at[:, None] + np.arange(buy.shape[1])]
-        moved_kw, barred = _moves(subset(cases.fleet, rows[:1]), cases.step_h)
+        each_kwh = 0.0 if cases.wear_eur_per_kwh is None else float(cases.wear_eur_per_kwh[case])
+        moved_kw, wear = _moves(subset(cases.fleet, rows[:1]), cases.step_h, each_kwh)
         worth = np.zeros((len(at), GRID_POINTS), dtype=np.float32)
         for ahead in range(buy.shape[1] - 1, 0, -1):
             net, high, low = (series[:, ahead].astype(np.float32) for series in (net_kw, buy, sell))
             meter_kw = net[:, None, None] + moved_kw
             cost = np.where(meter_kw > 0, high[:, None, None], low[:, None, None]) * meter_kw * np.float32(cases.step_h)
             without = np.where(net > 0, high, low) * net * np.float32(cases.step_h)
-            earned = np.float32(discount) * worth[:, None, :] - cost + barred
+            earned = np.float32(discount) * worth[:, None, :] - cost - wear
             worth = earned.max(axis=2) + without[:, None]
         values[case, at] = worth
     return values
@@ -145,6 +146,8 @@ def planned_action_values(
     net_kw = cases.net_kw[rows, at]
     charge_kw, discharge_kw = powers(fleet, soc, net_kw, action, cases.step_h)
     saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
+    if cases.wear_eur_per_kwh is not None:
+        saving -= cases.wear_eur_per_kwh[rows] * discharge_kw * cases.step_h / fleet.discharge_efficiency
     end_kwh = advance(fleet, soc, charge_kw, discharge_kw, cases.step_h)
     worth: FloatArray = saving + discount * worth_eur(plan, fleet, rows, at, end_kwh)
     return worth.reshape(-1, ACTION_COUNT)
@@ -162,8 +165,8 @@ def worth_eur(
     return worth
 
 
-def _moves(battery: BatteryFleet, step_h: float) -> tuple[Float32Array, Float32Array]:
-    """Return the power that leads from each level of a battery to each [kW], and 0, or -inf where it is too great.
+def _moves(battery: BatteryFleet, step_h: float, wear_eur_per_kwh: float) -> tuple[Float32Array, Float32Array]:
+    """Return the power that leads from each level of a battery to each [kW], and its wear [EUR], inf if too great.
 
     Both have shape (25, 25).
     """
@@ -174,8 +177,9 @@ def _moves(battery: BatteryFleet, step_h: float) -> tuple[Float32Array, Float32A
     charge_kw = np.maximum(gain_kwh, 0.0) / battery.charge_efficiency[0] / step_h
     discharge_kw = np.maximum(-gain_kwh, 0.0) * battery.discharge_efficiency[0] / step_h
     moved_kw = charge_kw - discharge_kw
-    barred = np.where(np.abs(moved_kw) <= battery.power_kw[0] * (1.0 + 1e-9), 0.0, -np.inf)
-    return moved_kw.astype(np.float32), barred.astype(np.float32)
+    wear = wear_eur_per_kwh * np.maximum(-gain_kwh, 0.0)
+    wear[np.abs(moved_kw) > battery.power_kw[0] * (1.0 + 1e-9)] = np.inf
+    return moved_kw.astype(np.float32), wear.astype(np.float32)
 
 
 def _spread(case: IntArray, soc_kwh: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_shape
+from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_non_negative, require_shape
 from vpp_sim.devices.battery import BatteryFleet, advance
 from vpp_sim.errors import PhysicsError
 from vpp_sim.ess.actions import powers
@@ -68,6 +68,9 @@ class Cases:
         Whether no price is known before its step is over; nobody's if left out.
     foreseen_buy_eur_per_kwh, foreseen_sell_eur_per_kwh : ndarray, shape (m, T), optional
         What is foreseen of prices that are not known, up to a day ahead [EUR/kWh]; those of a day before if left out.
+    wear_eur_per_kwh : ndarray, shape (m,), optional
+        What ageing costs for each kWh taken out of the cells [EUR/kWh], which savings are then net of; nothing if left
+        out. :func:`vpp_sim.devices.ageing.wear_eur_per_kwh` tells it.
     carry_h : float, optional
         Time constant with which the ratio of the last three hours' known prices to what was foreseen of them fades out
         of what is foreseen [h]; nothing is carried on if it is 0.
@@ -89,6 +92,7 @@ class Cases:
     unpublished: BoolArray | None = None
     foreseen_buy_eur_per_kwh: FloatArray | None = None
     foreseen_sell_eur_per_kwh: FloatArray | None = None
+    wear_eur_per_kwh: FloatArray | None = None
     carry_h: float = 0.0
 
     def __post_init__(self) -> None:
@@ -102,6 +106,9 @@ class Cases:
                 require_finite(name, getattr(self, name))
         if self.unpublished is not None and self.unpublished.shape != (m,):
             raise PhysicsError(f"unpublished has shape {self.unpublished.shape}, expected {(m,)}")
+        if self.wear_eur_per_kwh is not None:
+            require_shape("wear_eur_per_kwh", self.wear_eur_per_kwh, (m,))
+            require_non_negative("wear_eur_per_kwh", self.wear_eur_per_kwh)
 
     @property
     def first_step(self) -> int:
@@ -281,7 +288,7 @@ def saving_eur(
 def step_cases(
     cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray, action: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return stored energy after the step, shape (n,) [kWh], and the saving of the step, shape (n,) [EUR]."""
+    """Return stored energy after the step [kWh] and the saving of the step, less wear [EUR], each of shape (n,)."""
     wanted = powers(fleet, soc_kwh, cases.net_kw[case, step], action, cases.step_h)
     return step_powers(cases, fleet, case, step, soc_kwh, *wanted)
 
@@ -299,6 +306,8 @@ def step_powers(
     net_kw = cases.net_kw[case, step]
     buy, sell = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
     saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
+    if cases.wear_eur_per_kwh is not None:
+        saving -= cases.wear_eur_per_kwh[case] * discharge_kw * cases.step_h / fleet.discharge_efficiency
     return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving
 
 
@@ -307,8 +316,11 @@ def stored_value_eur(
 ) -> FloatArray:
     """Return what stored energy is worth at the end of an episode, shape (n,) [EUR].
 
-    It is what the discharged energy would save at the mean buying price of the 24 hours before `step`.
+    It is what the discharged energy would save at the mean buying price of the 24 hours before `step`, less its wear.
     """
     back = step[:, None] - 1 - np.arange(horizon_steps(cases.step_h))
     price: FloatArray = cases.buy_eur_per_kwh[case[:, None], back].mean(axis=1)
-    return (soc_kwh - fleet.min_kwh) * fleet.discharge_efficiency * price
+    worth = fleet.discharge_efficiency * price
+    if cases.wear_eur_per_kwh is not None:
+        worth = np.maximum(worth - cases.wear_eur_per_kwh[case], 0.0)
+    return (soc_kwh - fleet.min_kwh) * worth

@@ -9,8 +9,14 @@ import pytest
 
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.curriculum import reference_cases, training_cases
-from vpp_sim.ess.dynamic_programming import GRID_POINTS, action_values, state_values
+from vpp_sim.ess.curriculum import reference_cases, training_cases, worn
+from vpp_sim.ess.dynamic_programming import (
+    GRID_POINTS,
+    action_values,
+    planned_action_values,
+    planned_values,
+    state_values,
+)
 from vpp_sim.ess.environment import two_price_home
 from vpp_sim.ess.episodes import foresee, saving_eur, step_cases, stored_value_eur, window_features
 from vpp_sim.ess.perfect_foresight import optimal_schedule
@@ -143,3 +149,34 @@ def test_cases_that_do_not_fit_are_refused() -> None:
         replace(home, foreseen_buy_eur_per_kwh=np.zeros((1, 5)))
     with pytest.raises(PhysicsError, match=r"net_kw has shape \(1, 384\), expected \(2, 384\)"):
         replace(home, fleet=BatteryFleet.uniform(2, 4.0, 2.0, 0.81))
+
+
+def test_savings_are_less_the_wear_of_what_leaves_the_cells() -> None:
+    """Taking 1 kWh out at 0.8 takes 1.25 kWh out of the cells: at 0.1 EUR each 0.125; charging wears nothing."""
+    home = replace(two_price_home(), fleet=BatteryFleet.uniform(1, 4.0, 1.0, 0.64))
+    worn_home = replace(home, wear_eur_per_kwh=np.array([0.1]))
+    case, step, soc = np.zeros(1, dtype=np.int64), np.array([200]), np.array([3.0])
+    for action, wear_eur in ((9, 0.125), (5, 0.0), (0, 0.0)):
+        found = [step_cases(c, c.fleet, case, step, soc, np.array([action])) for c in (home, worn_home)]
+        assert found[0][0] == found[1][0]
+        assert found[0][1] - found[1][1] == pytest.approx(wear_eur, abs=1e-12)
+
+
+def test_a_dear_battery_rests_in_hindsight_and_in_plans() -> None:
+    """Cycles of the home's two prices save 0.3 EUR a kWh less losses, which a wear of 0.5 EUR a kWh exceeds."""
+    home = replace(two_price_home(), set_daily=np.ones(1, dtype=np.bool_))
+    case, step, full = np.zeros(1, dtype=np.int64), np.array([8 * 24 + 17]), np.array([4.0])
+    for wear, best in ((0.0, 1), (0.5, 0)):  # follow the meter, or rest
+        cases = replace(home, wear_eur_per_kwh=np.array([wear]))
+        hindsight = action_values(cases, state_values(cases, discount=1.0), case, step, full, discount=1.0)
+        planned = planned_action_values(cases, planned_values(cases, discount=1.0), case, step, full, discount=1.0)
+        assert hindsight[0, 1] >= hindsight[0].max() - 1e-6 if best else hindsight[0, 0] > hindsight[0, 1]
+        assert planned[0, 1] >= planned[0].max() - 1e-6 if best else planned[0, 0] > planned[0, 1]
+
+
+def test_wear_follows_the_price_of_a_new_battery() -> None:
+    """A whole window from empty to full wears 0.1435 EUR a kWh where a new kWh costs 400 EUR."""
+    assert worn(two_price_home(), 0.0).wear_eur_per_kwh is None
+    wear = worn(two_price_home(), 400.0).wear_eur_per_kwh
+    assert wear is not None
+    assert wear[0] == pytest.approx(0.1435, abs=5e-5)
