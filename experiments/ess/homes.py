@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vpp_sim.ess.settings import PLAIN_SETTINGS, SETTINGS, Kind, LearningSettings
-from vpp_sim.training import train_ess
+from vpp_sim.training.storage import train_ess
 from vpp_sim.trials.request import TrialRequest
 from vpp_sim.trials.run import TrialResult, run_trial
 

@@ -12,7 +12,7 @@ from vpp_sim.devices.battery import BatteryFleet, advance, project
 from vpp_sim.ess.protocol import StorageObservation
 from vpp_sim.ess.vector_environment import StorageVecEnv
 from vpp_sim.registry import CONTROLLERS
-from vpp_sim.training import storage_trials
+from vpp_sim.training.storage import storage_trials
 
 REPEATS = 30
 MILLION = 1_000_000

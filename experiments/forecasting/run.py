@@ -33,7 +33,7 @@ from vpp_sim.registry import FORECASTERS  # noqa: E402
 from vpp_sim.runs.manifest import environment  # noqa: E402
 from vpp_sim.scenario.loader import load_scenario  # noqa: E402
 from vpp_sim.simulation import run as simulate_and_save  # noqa: E402
-from vpp_sim.training import train_forecaster  # noqa: E402
+from vpp_sim.training.forecasters import train_forecaster  # noqa: E402
 
 NETWORKS, LEARNERS = ("lstm", "transformer"), ("linear", "gbm", "lstm", "transformer")
 SEEDS = (0, 1, 2)

@@ -17,7 +17,7 @@ from vpp_sim.forecasting.evaluation import with_portfolio
 from vpp_sim.forecasting.protocol import Task
 from vpp_sim.forecasting.windows import SeriesTable
 from vpp_sim.registry import FORECASTERS
-from vpp_sim.training import forecast_table
+from vpp_sim.training.forecasters import forecast_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

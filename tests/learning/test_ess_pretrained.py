@@ -11,7 +11,8 @@ import pytest
 from vpp_sim.ess.evaluation import greedy_saving_eur, optimal_saving_eur
 from vpp_sim.ess.learning import SETTINGS, LearningSettings
 from vpp_sim.ess.weights import PRETRAINED, load_policy, read_policy_card
-from vpp_sim.training import SPLITS, storage_trials, train_ess
+from vpp_sim.training.splits import SPLITS
+from vpp_sim.training.storage import storage_trials, train_ess
 
 KINDS = ["dqn", "ppo"]
 

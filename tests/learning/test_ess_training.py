@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vpp_sim import training
 from vpp_sim.cli import main
 from vpp_sim.data.fontana import Fontana
 from vpp_sim.errors import DataError
 from vpp_sim.ess.checkpoint import Checkpoint
 from vpp_sim.ess.settings import PLAIN_SETTINGS, changed_settings
 from vpp_sim.ess.weights import PolicyCard, read_policy_card
-from vpp_sim.training import search_ess, splits_until, train_ess
+from vpp_sim.training.splits import SPLITS, splits_until
+from vpp_sim.training.storage import search_ess, train_ess
 
 TINY = {"clone_steps": 10, "clone_batch": 32, "tune_steps": 1024, "lanes": 8, "rollout_steps": 64, "evaluations": 2}
 PLAIN = {**TINY, "clone_steps": 0}
@@ -33,7 +33,7 @@ def _shortly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let the year be ten weeks, and the neighbourhood one home."""
     monkeypatch.setattr(Fontana, "default_homes", ("home_1",))
     for name, days in SHORT.items():
-        monkeypatch.setitem(training.SPLITS, name, days)
+        monkeypatch.setitem(SPLITS, name, days)
     monkeypatch.chdir(tmp_path)
     Path("tiny.json").write_text(json.dumps(TINY))
     Path("plain.json").write_text(json.dumps(PLAIN))
@@ -45,7 +45,7 @@ def trained(*more: str, out: str = "models", kind: str = "ppo", status: int = 0)
 
 
 def test_splits_end_where_they_are_told() -> None:
-    assert splits_until() == training.SPLITS
+    assert splits_until() == SPLITS
     assert splits_until(date(2017, 3, 31), date(2017, 4, 26)) == {
         "train": ("2016-08-01", "2017-03-31"),
         "validation": ("2017-04-01", "2017-04-26"),

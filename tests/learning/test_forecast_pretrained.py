@@ -18,7 +18,8 @@ from vpp_sim.forecasting.protocol import WEATHER, Task
 from vpp_sim.forecasting.summary import measures_of, over_seeds, table_lines
 from vpp_sim.forecasting.windows import origins, targets_at
 from vpp_sim.registry import FORECASTERS
-from vpp_sim.training import SPLITS, forecast_table, split_of, train_forecaster
+from vpp_sim.training.forecasters import forecast_table, train_forecaster
+from vpp_sim.training.splits import SPLITS, split_of
 
 MODELS = [(kind, target) for target in ("load", "pv") for kind in ("lstm", "transformer")]
 SHARE_OF_FORECASTERS_BYTES = 1_900_000

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from vpp_sim import training
 from vpp_sim.cli import main
 from vpp_sim.forecasting import fitting
 from vpp_sim.forecasting.fitting import FitSettings
 from vpp_sim.registry import FORECASTERS
+from vpp_sim.training import forecasters as training
 
 TINY = FitSettings(epochs=2, windows=64, batch=32, validation_stride=97)
 

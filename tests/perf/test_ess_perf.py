@@ -11,7 +11,7 @@ from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.ess.policy import PpoController
 from vpp_sim.ess.protocol import StorageObservation
 from vpp_sim.ess.vector_environment import StorageVecEnv
-from vpp_sim.training import storage_trials
+from vpp_sim.training.storage import storage_trials
 
 BUDGET_MS = 0.5
 BUDGET_STEPS_PER_S = 1_000_000

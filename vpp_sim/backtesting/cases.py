@@ -14,7 +14,7 @@ from vpp_sim.forecasting.evaluation import with_portfolio
 from vpp_sim.forecasting.protocol import TARGETS, Task
 from vpp_sim.forecasting.windows import SeriesTable
 from vpp_sim.registry import HOME_SOURCES
-from vpp_sim.training import forecast_table
+from vpp_sim.training.forecasters import forecast_table
 from vpp_sim.units import SECONDS_PER_HOUR, format_duration
 
 if TYPE_CHECKING:

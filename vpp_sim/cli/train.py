@@ -49,7 +49,7 @@ def forecaster(
     A training that was cut off leaves checkpoints in the folder; the same command goes on from them, and ends in the
     same weights.
     """
-    from vpp_sim.training import train_forecaster
+    from vpp_sim.training.forecasters import train_forecaster
 
     _require_trainable(kind)
     with told_progress(f"{kind} of {target}") as advance:
@@ -93,7 +93,7 @@ def ess(
     A training that was cut off leaves a checkpoint in the folder; the same command goes on from it, and ends in the
     same weights.
     """
-    from vpp_sim.training import train_ess
+    from vpp_sim.training.storage import train_ess
 
     with told_progress(f"{kind} policy") as advance:
         train_ess(

@@ -44,7 +44,7 @@ def ess(
     was cut off goes on, and one asked for more trials adds them. The best settings are written as JSON, for train ess
     --settings.
     """
-    from vpp_sim.training import search_ess
+    from vpp_sim.training.storage import search_ess
 
     _quieten()
     with told_progress(f"search of settings for {kind}", quiet=quiet) as advance:

@@ -12,7 +12,7 @@ from vpp_sim.errors import DataError
 from vpp_sim.ess.curriculum import reference_cases
 from vpp_sim.ess.tariffs import wholesale_shaped
 from vpp_sim.registry import HOME_SOURCES, PRICE_SOURCES
-from vpp_sim.training import STORAGE_HISTORY_DAYS
+from vpp_sim.training.storage import STORAGE_HISTORY_DAYS
 
 if TYPE_CHECKING:
     from vpp_sim.arrays import FloatArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vpp_sim.errors import DataError, UnknownNameError
 from vpp_sim.registry import CONTROLLERS
-from vpp_sim.training import SPLITS
+from vpp_sim.training.splits import SPLITS
 
 if TYPE_CHECKING:
     from datetime import date

@@ -25,7 +25,7 @@ from vpp_sim.ess.policy import DqnController, PolicyController, PpoController
 from vpp_sim.ess.protocol import StorageObservation
 from vpp_sim.ess.vector_environment import StorageVecEnv
 from vpp_sim.ess.weights import PRETRAINED, load_policy, pack_policy, read_policy_card
-from vpp_sim.training import storage_trials
+from vpp_sim.training.storage import storage_trials
 
 
 def _random_network(seed: int = 0) -> ActionNetwork:
