@@ -130,8 +130,10 @@ def test_a_checkpoint_of_another_training_is_refused(
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "ess.checkpoint", "a home")
     checkpoint.path.write_bytes(b"half a file")
+    checkpoint.path.with_name("ess.checkpoint.part").write_bytes(b"half")
     with pytest.raises(DataError, match=r"ess\.checkpoint is no checkpoint; remove it to begin anew"):
         checkpoint.find()
     checkpoint.remove()
     checkpoint.remove()
     assert checkpoint.find() is None
+    assert list(tmp_path.iterdir()) == []

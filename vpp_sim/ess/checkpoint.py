@@ -60,9 +60,8 @@ class Checkpoint:
     def keep(self, state: Mapping[str, Any]) -> None:
         """Write `state`: numbers, text, tensors, and lists and mappings of them."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f"{self.path.name}.part")
-        torch.save({**state, "key": self.key}, part)
-        part.replace(self.path)
+        torch.save({**state, "key": self.key}, self._part)
+        self._part.replace(self.path)
 
     def find(self) -> dict[str, Any] | None:
         """Return the state that was kept, or None if there is no file.
@@ -85,8 +84,13 @@ class Checkpoint:
         return found
 
     def remove(self) -> None:
-        """Remove the file, if there is one."""
+        """Remove the file, if there is one, and what a cut left of the next."""
         self.path.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.part")
 
 
 def _parts(about: object) -> Iterator[bytes]:
