@@ -37,15 +37,20 @@ SEEDS = (0, 1, 2, 3, 4)
 KINDS: tuple[Kind, ...] = ("ppo", "dqn")
 RULES = ("idle", "price_rule", "mpc", "dp")
 
-MADE_FOR_MARKETS: dict[Kind, LearningSettings] = {
-    "ppo": replace(SETTINGS["ppo"], hidden=(128, 128), clone_from="plan", tune_steps=100_000),
-    "dqn": replace(SETTINGS["dqn"], hidden=(128, 128), clone_from="plan", tune_steps=60_000),
+MADE_FOR_MARKETS: dict[Knowledge, dict[Kind, LearningSettings]] = {
+    knows: {
+        "ppo": replace(
+            SETTINGS["ppo"], hidden=(128, 128), clone_from="plan", clone_steps=clone_steps, tune_steps=100_000
+        ),
+        "dqn": replace(
+            SETTINGS["dqn"], hidden=(128, 128), clone_from="plan", clone_steps=clone_steps, tune_steps=60_000
+        ),
+    }
+    for knows, clone_steps in (("da_known", 12_000), ("past_only", 6_000))
 }
 """What policies are trained with here; chosen on the last two months of 2021."""
 
-TINY: dict[Kind, LearningSettings] = {
-    kind: replace(found, clone_steps=20, tune_steps=0, hidden=(8,)) for kind, found in MADE_FOR_MARKETS.items()
-}
+TINY = {"clone_steps": 20, "tune_steps": 0, "hidden": (8,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +138,12 @@ def arbitrage(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
     """Return the best profit, and by controller and knowledge its share, dollars and cycles."""
     days, seeds = (7, SEEDS[:1]) if quick else (YEAR_DAYS, SEEDS)
     learned, chosen = (28, 7) if quick else (LEARNED_DAYS, YEAR_DAYS - LEARNED_DAYS)
-    settings = TINY if quick else MADE_FOR_MARKETS
-    work = {
-        (kind, knows): [Job(kind, knows, seed, settings[kind], learned, chosen) for seed in seeds]
-        for kind in KINDS
-        for knows in KNOWLEDGE
-    }
+
+    def job(kind: Kind, knows: Knowledge, seed: int) -> Job:
+        settings = MADE_FOR_MARKETS[knows][kind]
+        return Job(kind, knows, seed, replace(settings, **TINY) if quick else settings, learned, chosen)
+
+    work = {(kind, knows): [job(kind, knows, seed) for seed in seeds] for kind in KINDS for knows in KNOWLEDGE}
     everything = [job for found in work.values() for job in found]
     if jobs > 1:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
