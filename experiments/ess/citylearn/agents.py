@@ -109,7 +109,9 @@ def foreseen_inputs(memory: Memory, usual_kw: Array, ahead: int) -> tuple[Array,
     )
 
 
-def features(soc_kwh: Array, net_kw: Array, buy: Array, sell: Array, hour: int, battery: tuple[Array, ...]) -> Array:
+def features(
+    soc_kwh: Array, net_kw: Array, buy: Array, sell: Array, hour: int | Array, battery: tuple[Array, ...]
+) -> Array:
     """Return the product's observation of n batteries, shape (n, 79).
 
     Parameters
@@ -118,7 +120,7 @@ def features(soc_kwh: Array, net_kw: Array, buy: Array, sell: Array, hour: int, 
         Stored energy [kWh].
     net_kw, buy, sell : ndarray, shape (n, 24)
         Net load [kW] and prices, the next hour first.
-    hour : int
+    hour : int or ndarray, shape (n,)
         Hour of day.
     battery : tuple of ndarray, each of shape (n,)
         Capacity [kWh], power [kW], and the square of the one-way efficiency.
@@ -175,10 +177,11 @@ class Agents:
     Attributes
     ----------
     given : mapping of str to ndarray
-        What training wrote: ``weight_i``, ``bias_i``; ``heat``, the temperature at which actions are mixed (0 takes the
-        best one); ``battery`` (capacity, power, round trip); ``steepness``, the price of the district's mean net load
-        [1/kW]; ``now_load``, ``now_sun``, ``next_load``, ``next_sun``, coefficients of the forecasts; ``usual_load``,
-        ``usual_sun``, ``usual_carbon``, usual days; ``money``, ``emissions``, what a home pays and emits, shape (17,).
+        What training wrote. The policy: ``weight_i``, ``bias_i``, and ``heat`` and ``calm`` (:func:`decide`). What it
+        was told: ``battery`` (capacity, power, round trip); ``steepness``, the price of the district's mean net load
+        [1/kW]. Forecasts: ``now_load``, ``now_sun``, ``next_load``, ``next_sun``, their coefficients; ``usual_load``,
+        ``usual_sun``, ``usual_carbon``, usual days; ``money``, ``emissions``, what a home pays and emits in an hour
+        without control, shape (17,).
     homes : list of int
         Rows of `given` that the homes of the phase have.
     price : ndarray, shape (T,)
@@ -223,12 +226,40 @@ class Agents:
         net[:, 0] = now_net_kw(self.memory, self.given, self.homes)
         return net, own + slope, np.broadcast_to(slope, own.shape)
 
-    def powers(self, soc_kwh: Array) -> Array:
-        """Return what each battery is to take from (positive) or give to its home in the next hour, shape (n,) [kW]."""
-        net, buy, sell = self.foresee()
-        seen = features(soc_kwh, net, buy, sell, self.memory.hour, self.battery)
-        weight = mixed(scores(self.layers, seen), float(self.given["heat"]))
-        return asked_kw(soc_kwh, net[:, 0], self.battery, weight)
+    def powers(self, soc_kwh: Array, total_kw: float) -> Array:
+        """Return what each battery is to take from (positive) or give to its home in the next hour, shape (n,) [kW].
+
+        Parameters
+        ----------
+        soc_kwh : ndarray, shape (n,)
+            Stored energy [kWh].
+        total_kw : float
+            Net load of all homes in the hour that ended, batteries included [kW].
+        """
+        mix = float(self.given["heat"]), float(self.given["calm"])
+        return decide(self.layers, self.foresee(), soc_kwh, total_kw, self.memory.hour, self.battery, mix)
+
+
+def decide(
+    layers: list[tuple[Array, Array]],
+    window: tuple[Array, Array, Array],
+    soc_kwh: Array,
+    total_kw: float,
+    hour: int,
+    battery: tuple[Array, ...],
+    mix: tuple[float, float],
+) -> Array:
+    """Return what a policy does with a window as :meth:`Agents.foresee` gives it, shape (n,) [kW].
+
+    `mix` is the heat at which actions are mixed and the share of the district's expected ramp that the batteries then
+    take off together.
+    """
+    net, buy, sell = window
+    heat, calm = mix
+    weight = mixed(scores(layers, features(soc_kwh, net, buy, sell, hour, battery)), heat)
+    power = asked_kw(soc_kwh, net[:, 0], battery, weight)
+    ramp_kw = net[:, 0].sum() + power.sum() - total_kw
+    return power - calm * ramp_kw / len(power)
 
 
 def composite_price(given: dict[str, Any], homes: list[int], price: Array, carbon: Array) -> Array:

@@ -74,7 +74,7 @@ def observing(env: CityLearnEnv, policy: Path, homes: list[int]) -> Act:
     names = env.observation_names[0]
     own = {
         name: [i for i, found in enumerate(names) if found == name]
-        for name in ("non_shiftable_load", "solar_generation", "electrical_storage_soc")
+        for name in ("non_shiftable_load", "solar_generation", "electrical_storage_soc", "net_electricity_consumption")
     }
     carbon, hour = names.index("carbon_intensity"), names.index("hour")
     first = int(env.buildings[0].energy_simulation.hour[0]) % DAY
@@ -85,7 +85,8 @@ def observing(env: CityLearnEnv, policy: Path, homes: list[int]) -> Act:
         if int(seen[hour]) % DAY != (agents.memory.hour + 1) % DAY:
             raise RuntimeError(f"observed the hour that ends at {seen[hour]:g}, expected {agents.memory.hour + 1}")
         agents.learn(seen[own["non_shiftable_load"]], seen[own["solar_generation"]], float(seen[carbon]))
-        return agents.powers(seen[own["electrical_storage_soc"]] * CAPACITY_KWH)
+        total_kw = float(seen[own["net_electricity_consumption"]].sum())
+        return agents.powers(seen[own["electrical_storage_soc"]] * CAPACITY_KWH, total_kw)
 
     return act
 

@@ -9,22 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import agents
 import highspy
 import numpy as np
+import replica
 import scipy.sparse as sp
+from train import DAY, EFFICIENCY, Array, Series, forecasts_for
 
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.ess.protocol import Controller, StorageObservation
 from vpp_sim.registry import CONTROLLERS
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import agents  # noqa: E402 - these lie beside this file, not in the package
-import replica  # noqa: E402
-from train import DAY, EFFICIENCY, Array, Series, forecasts_for  # noqa: E402
 
 FORECAST = ("self_consumption", "mpc", "dp")
 """Controllers of the product that plan with the agents' forecasts."""
@@ -37,7 +33,7 @@ def by_forecast(series: Series, phase: str, controller: Controller) -> Array:
     acting = agents.Agents(given, homes, part.price, int(part.hour[0]))
     fleet, plan = BatteryFleet.uniform(len(homes), 6.4, 5.0, EFFICIENCY), np.zeros((len(homes), len(part.hour)))
 
-    def ask(hour: int, soc_kwh: Array) -> Array:
+    def ask(hour: int, soc_kwh: Array, total_kw: float) -> Array:
         last = hour - 1
         acting.learn(part.load_kw[homes, last], part.sun_kw[homes, last], float(part.carbon[last]))
         net, buy, sell = acting.foresee()
@@ -157,14 +153,14 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, dict[str, float]] = {}
     for name in asked.only:
-        make: Callable[[str], Array] = lambda phase: by_hindsight(series, phase)
-        if name in FORECAST:
-            make = lambda phase, name=name: by_forecast(series, phase, CONTROLLERS.load(name).open(3600))
         for phase in replica.PHASES:
-            plan = make(phase)
+            if name in FORECAST:
+                plan = by_forecast(series, phase, CONTROLLERS.load(name).open(3600))
+            else:
+                plan = by_hindsight(series, phase)
             homes, part = phase_of(series, phase)
             net_kw = (part.load_kw - part.sun_kw)[homes]
-            with_kw = replica.simulate(net_kw, lambda hour, soc_kwh, plan=plan: plan[:, hour])
+            with_kw = replica.simulate(net_kw, lambda hour, soc_kwh, total_kw, plan=plan: plan[:, hour])
             found = replica.score(with_kw, net_kw, part.price, part.carbon)
             np.savez(asked.folder / f"plan_{name}_{phase}.npz", power_kw=plan, score=found["score"])
             figures.setdefault(name, {})[phase] = round(found["score"], 4)

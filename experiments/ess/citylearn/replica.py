@@ -55,7 +55,7 @@ class Batteries:
         return metered
 
 
-def simulate(net_kw: Array, ask: Callable[[int, Array], Array]) -> Array:
+def simulate(net_kw: Array, ask: Callable[[int, Array, float], Array]) -> Array:
     """Return the net load with batteries, shape (n, T); the first hour of an episode has no action.
 
     Parameters
@@ -63,11 +63,12 @@ def simulate(net_kw: Array, ask: Callable[[int, Array], Array]) -> Array:
     net_kw : ndarray, shape (n, T)
         Net load without them [kW].
     ask : callable
-        Given the hour and the stored energy, shape (n,) [kWh], says what to charge or discharge, shape (n,) [kW].
+        Given the hour, the stored energy, shape (n,) [kWh], and the net load of all homes in the hour before [kW], says
+        what to charge (positive) or discharge, shape (n,) [kW].
     """
     batteries, out = Batteries(len(net_kw)), net_kw.copy()
     for hour in range(1, net_kw.shape[1]):
-        out[:, hour] += batteries.step(ask(hour, batteries.soc_kwh))
+        out[:, hour] += batteries.step(ask(hour, batteries.soc_kwh, float(out[:, hour - 1].sum())))
     return out
 
 

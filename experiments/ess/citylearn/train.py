@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import agents
 import numpy as np
+import replica
 
 from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases, stored_value_eur
-from vpp_sim.ess.learning import SETTINGS, LearningSettings, learn
+from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases
+from vpp_sim.ess.learning import Kind, LearningSettings, learn
 from vpp_sim.ess.network import ActionNetwork
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import agents  # noqa: E402 - it and the replica lie beside this file, not in the package
-import replica  # noqa: E402
 
 Array = agents.Array
 DAY = 24
@@ -31,6 +28,22 @@ BLOCK_DAYS = 40
 VALIDATION_DAYS = 40
 EFFICIENCY = 0.84
 LIKELY = 6
+
+STEEPNESS = 0.2
+"""Price of the district's mean net load [1/kW]: what peaks and ramps weigh beside cost and emissions."""
+
+POWER_KW = 2.0
+"""What policies use of the batteries' 5 kW: smooth schedules need no more, and their shares of it are finer."""
+
+SETTINGS: dict[str, LearningSettings] = {
+    "ppo": LearningSettings(
+        clone_steps=2500, clone_batch=512, tune_steps=100_000, tune_rate=3e-5, rollout_steps=256, evaluations=4
+    ),
+    "dqn": LearningSettings(clone_steps=2500, clone_batch=512, tune_steps=30_000, tune_rate=3e-6, evaluations=4),
+}
+HEATS = {"ppo": (0.0, 0.25, 0.5, 1.0, 2.0, 4.0), "dqn": (0.0, 0.002, 0.005, 0.01, 0.02, 0.04)}
+CALMS = (0.0, 0.2, 0.3, 0.4, 0.5)
+"""What is chosen on validation days: at which heat actions are mixed, and which share of ramps is taken off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +60,7 @@ class Series:
     def open(cls, path: Path) -> Series:
         """Return what ``judge.py series`` wrote."""
         with np.load(path) as given:
-            return cls(*(given[name] for name in ("load_kw", "sun_kw", "price", "carbon", "hour")))
+            return cls(*(given[name].astype(np.float64) for name in ("load_kw", "sun_kw", "price", "carbon", "hour")))
 
     def during(self, hours: slice) -> Series:
         """Return a stretch."""
@@ -110,7 +123,7 @@ def fit_forecasts(parts: list[Series], given: dict[str, Array]) -> dict[str, Arr
 
 
 def foresights(series: Series, given: dict[str, Array]) -> tuple[Array, Array, Array, Array]:
-    """Return load and PV as expected at the eve of each hour, net load as foreseen a day before, and foreseen carbon."""
+    """Return load and PV as expected at the eve of each hour, and net load and carbon as foreseen a day before."""
     loads, suns, foreseen, carbon = [], [], [], []
     usual = given["usual_load"]
     for memory in walk(series, given):
@@ -144,7 +157,21 @@ def districts(phase: str, rng: np.random.Generator) -> list[list[int]]:
     return [HOMES, *fives[:4]] if phase == "phase_3" else fives
 
 
-def cases_of(parts: list[Series], given: dict[str, Array], groups: list[list[int]], power_kw: float) -> Cases:
+def split(series: Series, phase: str) -> tuple[list[Series], Series]:
+    """Return the stretches to learn from and the one to choose on."""
+    learn_on, choose_on = spans(phase)
+    return [series.during(hours) for hours in learn_on], series.during(choose_on)
+
+
+def forecasts_for(series: Series, phase: str) -> dict[str, Array]:
+    """Return usual days and forecasts of a phase's homes, fitted on the stretches to learn from alone."""
+    parts, _ = split(series, phase)
+    given = usual_days(parts)
+    given |= fit_forecasts(parts, given)
+    return given | {"ratios": load_ratios(parts, given)}
+
+
+def cases_of(parts: list[Series], given: dict[str, Array], groups: list[list[int]]) -> Cases:
     """Return every home of every group and block of days as a case."""
     steepness = float(given["steepness"])
     columns: dict[str, list[Array]] = {name: [] for name in ("net", "likely", "seen", "buy", "sell", "f_buy", "f_sell")}
@@ -166,7 +193,7 @@ def cases_of(parts: list[Series], given: dict[str, Array], groups: list[list[int
     made = {name: np.concatenate(found) for name, found in columns.items()}
     m = len(made["net"])
     return Cases(
-        fleet=BatteryFleet.uniform(m, 6.4, power_kw, EFFICIENCY),
+        fleet=BatteryFleet.uniform(m, *given["battery"]),
         net_kw=made["net"],
         foreseen_kw=made["seen"],
         buy_eur_per_kwh=made["buy"],
@@ -193,60 +220,72 @@ class Trial:
             self.windows.append(acting.foresee())
             acting.learn(part.load_kw[homes, t], part.sun_kw[homes, t], float(part.carbon[t]))
 
-    def score(self, layers: list[tuple[Array, Array]], heat: float) -> dict[str, float]:
-        """Return the score of a policy that mixes its actions at a heat."""
-        part = self.part
+    def score(self, network: ActionNetwork, mix: tuple[float, float]) -> dict[str, float]:
+        """Return the score of a policy at a heat and a calm."""
+        layers, part = list(zip(network.weights, network.biases, strict=True)), self.part
 
-        def ask(hour: int, soc_kwh: Array) -> Array:
-            net, buy, sell = self.windows[hour]
-            seen = agents.features(soc_kwh, net, buy, sell, int(part.hour[hour]), self.battery)
-            weight = agents.mixed(agents.scores(layers, seen), heat)
-            return agents.asked_kw(soc_kwh, net[:, 0], self.battery, weight)
+        def ask(hour: int, soc_kwh: Array, total_kw: float) -> Array:
+            at = int(part.hour[hour])
+            return agents.decide(layers, self.windows[hour], soc_kwh, total_kw, at, self.battery, mix)
 
         net_kw = (part.load_kw - part.sun_kw)[self.homes]
         return replica.score(replica.simulate(net_kw, ask), net_kw, part.price, part.carbon)
 
-
-HEATS = {"ppo": (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0), "dqn": (0.0, 0.002, 0.005, 0.01, 0.02, 0.04)}
-
-
-def best_heat(trial: Trial, kind: str, network: ActionNetwork) -> tuple[float, dict[str, float]]:
-    """Return the heat that scores best on validation, and its score."""
-    layers = list(zip(network.weights, network.biases, strict=True))
-    found = {heat: trial.score(layers, heat) for heat in HEATS[kind]}
-    heat = min(found, key=lambda key: found[key]["score"])
-    return heat, found[heat]
+    def best(self, network: ActionNetwork, mixes: list[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
+        """Return the best score of a policy, and at which heat and calm."""
+        return min((self.score(network, mix)["score"], mix) for mix in mixes)
 
 
-def train(
-    series: Series, phase: str, kind: str, seed: int, *, steepness: float, power_kw: float, settings: LearningSettings
-) -> tuple[dict[str, Array], dict[str, Any]]:
+def train(series: Series, phase: str, kind: Kind, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return a policy for a phase, as it is to be written, and how its training went."""
-    begun = time.process_time()
-    learn_on, choose_on = spans(phase)
-    parts = [series.during(hours) for hours in learn_on]
-    given = usual_days(parts)
-    given |= fit_forecasts(parts, given)
-    given["ratios"] = load_ratios(parts, given)
-    given |= {"steepness": np.array(steepness), "battery": np.array([6.4, power_kw, EFFICIENCY])}
-    cases = cases_of(parts, given, districts(phase, np.random.default_rng(0)), power_kw)
-    trial = Trial(series.during(choose_on), given, replica.PHASES[phase][0])
-    outcome = learn(
-        kind,  # type: ignore[arg-type]
-        cases,
-        lambda network: -best_heat(trial, kind, network)[1]["score"],
-        seed=seed,
-        settings=settings,
-    )
-    heat, found = best_heat(trial, kind, outcome.network)
+    begun, begun_cpu = time.perf_counter(), time.process_time()
+    given = forecasts_for(series, phase)
+    given |= {"steepness": np.array(STEEPNESS), "battery": np.array([6.4, POWER_KW, EFFICIENCY])}
+    parts, choose_on = split(series, phase)
+    cases = cases_of(parts, given, districts(phase, np.random.default_rng(0)))
+    trial = Trial(choose_on, given, replica.PHASES[phase][0])
+    heats = HEATS[kind]
+    few = [(heat, CALMS[1]) for heat in heats[1::2]]
+    outcome = learn(kind, cases, lambda network: -trial.best(network, few)[0], seed=seed, settings=SETTINGS[kind])
+    _, (heat, _) = trial.best(outcome.network, [(heat, CALMS[1]) for heat in heats])
+    score, mix = trial.best(outcome.network, [(heat, calm) for calm in CALMS])
     given |= {f"weight_{i}": weight for i, weight in enumerate(outcome.network.weights)}
     given |= {f"bias_{i}": bias for i, bias in enumerate(outcome.network.biases)}
-    given["heat"] = np.array(heat)
-    card = {
-        "validation": {name: round(value, 4) for name, value in found.items()},
-        "validation_scores": [round(-value, 4) for value in outcome.scores],
-        "heat": heat,
+    given |= {"heat": np.array(mix[0]), "calm": np.array(mix[1])}
+    return given, {
+        "validation_score": round(score, 4),
+        "cloned_score": round(-outcome.cloned_score, 4),
+        "tuned_score": round(-outcome.tuned_score, 4),
+        "heat": mix[0],
+        "calm": mix[1],
         "cases": len(cases.fleet),
-        "cpu_s": round(time.process_time() - begun, 1),
+        "train_s": round(time.perf_counter() - begun, 1),
+        "train_cpu_s": round(time.process_time() - begun_cpu, 1),
     }
-    return given, card
+
+
+def main() -> None:
+    """Train every kind for every phase and seed; the last line printed is one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("series", type=Path, help="what judge.py series wrote")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kinds", nargs="+", default=["ppo", "dqn"])
+    parser.add_argument("--phases", nargs="+", default=list(replica.PHASES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    asked = parser.parse_args()
+    series = Series.open(asked.series)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    cards = {}
+    for seed, kind, phase in product(asked.seeds, asked.kinds, asked.phases):
+        name = f"policy_{kind}_{phase}_{seed}"
+        if (asked.folder / f"{name}.npz").exists():
+            continue
+        given, cards[name] = train(series, phase, kind, seed)
+        np.savez(asked.folder / f"{name}.npz", **given)
+        (asked.folder / f"{name}.json").write_text(json.dumps(cards[name], indent=2) + "\n", encoding="utf-8")
+        print(name, cards[name], file=sys.stderr, flush=True)
+    print(json.dumps(cards))
+
+
+if __name__ == "__main__":
+    main()
