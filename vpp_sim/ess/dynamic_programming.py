@@ -15,7 +15,7 @@ import numpy as np
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.devices.battery import BatteryFleet, advance
 from vpp_sim.ess.actions import ACTION_COUNT, powers
-from vpp_sim.ess.episodes import Cases, saving_eur, step_cases, stored_value_eur, subset, window_prices
+from vpp_sim.ess.episodes import Cases, burden_eur, saving_eur, step_cases, stored_value_eur, subset, window_prices
 from vpp_sim.ess.features import Float32Array
 
 __all__ = [
@@ -108,15 +108,14 @@ def planned_values(cases: Cases, *, discount: float) -> Float32Array:
         rows = np.full(len(at), case)
         buy, sell = window_prices(cases, rows, at)
         net_kw = cases.foreseen_kw[case][at[:, None] + np.arange(buy.shape[1])]
-        each_kwh = 0.0 if cases.wear_eur_per_kwh is None else float(cases.wear_eur_per_kwh[case])
-        moved_kw, wear = _moves(subset(cases.fleet, rows[:1]), cases.step_h, each_kwh)
+        moved_kw, burden = _moves(cases, rows[:1])
         worth = np.zeros((len(at), GRID_POINTS), dtype=np.float32)
         for ahead in range(buy.shape[1] - 1, 0, -1):
             net, high, low = (series[:, ahead].astype(np.float32) for series in (net_kw, buy, sell))
             meter_kw = net[:, None, None] + moved_kw
             cost = np.where(meter_kw > 0, high[:, None, None], low[:, None, None]) * meter_kw * np.float32(cases.step_h)
             without = np.where(net > 0, high, low) * net * np.float32(cases.step_h)
-            earned = np.float32(discount) * worth[:, None, :] - cost - wear
+            earned = np.float32(discount) * worth[:, None, :] - cost - burden
             worth = earned.max(axis=2) + without[:, None]
         values[case, at] = worth
     return values
@@ -143,11 +142,10 @@ def planned_action_values(
     rows, soc, action = _spread(case, soc_kwh)
     at, fleet = np.repeat(step, ACTION_COUNT), subset(cases.fleet, rows)
     buy, sell = (np.repeat(price[:, 0], ACTION_COUNT) for price in window_prices(cases, case, step))
-    net_kw = cases.net_kw[rows, at]
+    net_kw = cases.now_kw[rows, at]
     charge_kw, discharge_kw = powers(fleet, soc, net_kw, action, cases.step_h)
     saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
-    if cases.wear_eur_per_kwh is not None:
-        saving -= cases.wear_eur_per_kwh[rows] * discharge_kw * cases.step_h / fleet.discharge_efficiency
+    saving -= burden_eur(cases, fleet, rows, charge_kw, discharge_kw)
     end_kwh = advance(fleet, soc, charge_kw, discharge_kw, cases.step_h)
     worth: FloatArray = saving + discount * worth_eur(plan, fleet, rows, at, end_kwh)
     return worth.reshape(-1, ACTION_COUNT)
@@ -165,11 +163,12 @@ def worth_eur(
     return worth
 
 
-def _moves(battery: BatteryFleet, step_h: float, wear_eur_per_kwh: float) -> tuple[Float32Array, Float32Array]:
-    """Return the power that leads from each level of a battery to each [kW], and its wear [EUR], inf if too great.
+def _moves(cases: Cases, case: IntArray) -> tuple[Float32Array, Float32Array]:
+    """Return the power that leads from each level of a battery to each [kW], and its burden [EUR], inf if too great.
 
     Both have shape (25, 25).
     """
+    battery, step_h = subset(cases.fleet, case), cases.step_h
     low, high = battery.min_kwh[0], battery.max_kwh[0]
     level_kwh = np.linspace(low, high, GRID_POINTS)
     kept_kwh = np.maximum(level_kwh * battery.kept_share(step_h)[0], low)
@@ -177,9 +176,9 @@ def _moves(battery: BatteryFleet, step_h: float, wear_eur_per_kwh: float) -> tup
     charge_kw = np.maximum(gain_kwh, 0.0) / battery.charge_efficiency[0] / step_h
     discharge_kw = np.maximum(-gain_kwh, 0.0) * battery.discharge_efficiency[0] / step_h
     moved_kw = charge_kw - discharge_kw
-    wear = wear_eur_per_kwh * np.maximum(-gain_kwh, 0.0)
-    wear[np.abs(moved_kw) > battery.power_kw[0] * (1.0 + 1e-9)] = np.inf
-    return moved_kw.astype(np.float32), wear.astype(np.float32)
+    possible = np.abs(moved_kw) <= battery.power_kw[0] * (1.0 + 1e-9)
+    burden = np.where(possible, burden_eur(cases, battery, case, charge_kw, discharge_kw), np.inf)
+    return moved_kw.astype(np.float32), burden.astype(np.float32)
 
 
 def _spread(case: IntArray, soc_kwh: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:

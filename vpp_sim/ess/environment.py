@@ -194,7 +194,7 @@ class Lanes:
         if self.continuous:
             asked_kw = np.clip(action, -1.0, 1.0) * fleet.power_kw
         else:
-            net_kw = self.cases.net_kw[self.case, self.step - 1]
+            net_kw = self.cases.now_kw[self.case, self.step - 1]
             charge_kw, discharge_kw = asked_powers(fleet, net_kw, action.astype(np.int64))
             asked_kw = charge_kw - discharge_kw
         stored_kwh = fleet.charge_efficiency * np.maximum(asked_kw, 0.0) * h

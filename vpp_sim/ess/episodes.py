@@ -4,10 +4,11 @@ A :class:`Cases` holds many pairs of a home and a tariff, each with its battery.
 one and the dynamic programme all use :func:`window_features`, :func:`saving_eur` and :func:`step_cases`, so their
 numbers agree.
 
-What a case foresees is not what happens: the window's first column is metered, the rest is a blend of yesterday, the
-mean of the last seven days, and (in training only) a share of the truth. Prices are known as they will be; or, if they
-are set daily, until midnight; or, if they are not published, not at all, this step's included. Prices that are not
-known are foreseen: as the case says, or else by repeating those of a day before.
+What a case foresees is not what happens: the window's first column is metered (or, before the meter, only expected),
+the rest is a blend of yesterday, the mean of the last seven days, and (in training only) a share of the truth. Prices
+are known as they will be; or, if they are set daily, until midnight; or, if they are not published, not at all, this
+step's included. Prices that are not known are foreseen: as the case says, or else by repeating those of a day before. Where the last known prices differ from what
+was foreseen of them, the same ratio is carried on into what is foreseen, fading with a time constant.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vpp_sim.ess.protocol import horizon_steps
 __all__ = [
     "WARM_UP_DAYS",
     "Cases",
+    "burden_eur",
     "foresee",
     "saving_eur",
     "step_cases",
@@ -71,6 +73,15 @@ class Cases:
     wear_eur_per_kwh : ndarray, shape (m,), optional
         What ageing costs for each kWh taken out of the cells [EUR/kWh], which savings are then net of; nothing if left
         out. :func:`vpp_sim.devices.ageing.wear_eur_per_kwh` tells it.
+    expected_kw : ndarray, shape (m, T), optional
+        What is known of each step's net load when acting [kW]; its meter if left out. A battery that follows the meter
+        then follows this.
+    possible_kw : ndarray, shape (m, T, K), optional
+        K equally likely net loads of each step [kW]. Savings are then means over these, so that hindsight does not know
+        what nobody could; those of what happens if left out.
+    haste_eur_per_kw2h : ndarray, shape (m,), optional
+        What an hour at a power costs beyond what the meter shows, by half of this times the power's square
+        [EUR/(kW2 h)]; nothing if left out. It pays for smooth schedules, as a grid's peaks and ramps would.
     carry_h : float, optional
         Time constant with which the ratio of the last three hours' known prices to what was foreseen of them fades out
         of what is foreseen [h]; nothing is carried on if it is 0.
@@ -78,7 +89,7 @@ class Cases:
     Raises
     ------
     PhysicsError
-        If shapes differ, or a series is not finite.
+        If shapes differ, a series is not finite, or haste is negative.
     """
 
     fleet: BatteryFleet
@@ -93,6 +104,9 @@ class Cases:
     foreseen_buy_eur_per_kwh: FloatArray | None = None
     foreseen_sell_eur_per_kwh: FloatArray | None = None
     wear_eur_per_kwh: FloatArray | None = None
+    expected_kw: FloatArray | None = None
+    possible_kw: FloatArray | None = None
+    haste_eur_per_kw2h: FloatArray | None = None
     carry_h: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,7 +114,7 @@ class Cases:
         for name in ("net_kw", "foreseen_kw", "buy_eur_per_kwh", "sell_eur_per_kwh"):
             require_shape(name, getattr(self, name), (m, steps))
             require_finite(name, getattr(self, name))
-        for name in ("foreseen_buy_eur_per_kwh", "foreseen_sell_eur_per_kwh"):
+        for name in ("foreseen_buy_eur_per_kwh", "foreseen_sell_eur_per_kwh", "expected_kw"):
             if getattr(self, name) is not None:
                 require_shape(name, getattr(self, name), (m, steps))
                 require_finite(name, getattr(self, name))
@@ -109,6 +123,17 @@ class Cases:
         if self.wear_eur_per_kwh is not None:
             require_shape("wear_eur_per_kwh", self.wear_eur_per_kwh, (m,))
             require_non_negative("wear_eur_per_kwh", self.wear_eur_per_kwh)
+        if self.possible_kw is not None:
+            require_shape("possible_kw", self.possible_kw, (m, steps, *(self.possible_kw.shape[2:3] or (1,))))
+            require_finite("possible_kw", self.possible_kw)
+        if self.haste_eur_per_kw2h is not None:
+            require_shape("haste_eur_per_kw2h", self.haste_eur_per_kw2h, (m,))
+            require_non_negative("haste_eur_per_kw2h", self.haste_eur_per_kw2h)
+
+    @property
+    def now_kw(self) -> FloatArray:
+        """What is known of each step's net load when acting, shape (m, T) [kW]."""
+        return self.net_kw if self.expected_kw is None else self.expected_kw
 
     @property
     def first_step(self) -> int:
@@ -193,7 +218,7 @@ def window_features(
     ahead = step[:, None] + np.arange(day)
     rows = case[:, None]
     net_kw = cases.foreseen_kw[rows, ahead]
-    net_kw[:, 0] = cases.net_kw[case, step]
+    net_kw[:, 0] = cases.now_kw[case, step]
     buy, sell = window_prices(cases, case, step)
     return storage_features(fleet, soc_kwh, net_kw, buy, sell, cases.hour[step], cases.step_h)
 
@@ -285,11 +310,23 @@ def saving_eur(
     return saved
 
 
+def burden_eur(
+    cases: Cases, fleet: BatteryFleet, case: IntArray, charge_kw: FloatArray, discharge_kw: FloatArray
+) -> FloatArray | float:
+    """Return what a step costs beyond what the meter shows: wear and haste, shape (n,), or 0 without either [EUR]."""
+    burden: FloatArray | float = 0.0
+    if cases.wear_eur_per_kwh is not None:
+        burden = burden + cases.wear_eur_per_kwh[case] * discharge_kw * cases.step_h / fleet.discharge_efficiency
+    if cases.haste_eur_per_kw2h is not None:
+        burden = burden + 0.5 * cases.haste_eur_per_kw2h[case] * (charge_kw - discharge_kw) ** 2 * cases.step_h
+    return burden
+
+
 def step_cases(
     cases: Cases, fleet: BatteryFleet, case: IntArray, step: IntArray, soc_kwh: FloatArray, action: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return stored energy after the step [kWh] and the saving of the step, less wear [EUR], each of shape (n,)."""
-    wanted = powers(fleet, soc_kwh, cases.net_kw[case, step], action, cases.step_h)
+    wanted = powers(fleet, soc_kwh, cases.now_kw[case, step], action, cases.step_h)
     return step_powers(cases, fleet, case, step, soc_kwh, *wanted)
 
 
@@ -303,11 +340,14 @@ def step_powers(
     discharge_kw: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Return what :func:`step_cases` does, for feasible powers, each of shape (n,) [kW]."""
-    net_kw = cases.net_kw[case, step]
+    power_kw = charge_kw - discharge_kw
     buy, sell = cases.buy_eur_per_kwh[case, step], cases.sell_eur_per_kwh[case, step]
-    saving = saving_eur(net_kw, charge_kw - discharge_kw, buy, sell, cases.step_h)
-    if cases.wear_eur_per_kwh is not None:
-        saving -= cases.wear_eur_per_kwh[case] * discharge_kw * cases.step_h / fleet.discharge_efficiency
+    if cases.possible_kw is None:
+        saving = saving_eur(cases.net_kw[case, step], power_kw, buy, sell, cases.step_h)
+    else:
+        each = saving_eur(cases.possible_kw[case, step].T, power_kw, buy, sell, cases.step_h)
+        saving = each.mean(axis=0)
+    saving = saving - burden_eur(cases, fleet, case, charge_kw, discharge_kw)
     return advance(fleet, soc_kwh, charge_kw, discharge_kw, cases.step_h), saving
 
 
