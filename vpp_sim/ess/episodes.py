@@ -7,8 +7,9 @@ numbers agree.
 What a case foresees is not what happens: the window's first column is metered (or, before the meter, only expected),
 the rest is a blend of yesterday, the mean of the last seven days, and (in training only) a share of the truth. Prices
 are known as they will be; or, if they are set daily, until midnight; or, if they are not published, not at all, this
-step's included. Prices that are not known are foreseen: as the case says, or else by repeating those of a day before. Where the last known prices differ from what
-was foreseen of them, the same ratio is carried on into what is foreseen, fading with a time constant.
+step's included. Prices that are not known are foreseen: as the case says, or else by repeating those of a day before.
+Where the last known prices differ from what was foreseen of them, the same ratio is carried on into what is foreseen,
+fading with a time constant.
 """
 
 from __future__ import annotations
