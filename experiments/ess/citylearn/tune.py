@@ -27,10 +27,10 @@ from train import DAY, EFFICIENCY, Array, Series, Trial, districts, foresights, 
 
 from vpp_sim.ess.network import ActionNetwork
 
-ROUNDS, EVERY = 240, 40
+ROUNDS, EVERY = 320, 40
 WARM_UP_DAYS, COUNTED_DAYS = 1, 4
 HOMES_A_BATCH = 120
-RATE = 1e-3
+RATE, CALM_RATE = 1e-3, 5e-3
 CAPACITY_KWH = 6.4
 PEAK_SHARE = 1.5
 """Weight of the daily peak; the half above its own stands for the peak of all days, which a few days cannot show."""
@@ -167,9 +167,10 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
     groups = districts(phase, np.random.default_rng(0))
     towns = [town for part in parts for town in District.all(part, given, groups)]
     trial, policy = Trial(choose_on, given, replica.PHASES[phase][0]), Policy(given)
-    optimiser = torch.optim.Adam(policy.parameters(), lr=RATE)
+    rates = [{"params": policy.layers.parameters()}, {"params": [policy.calm], "lr": CALM_RATE}]
+    optimiser = torch.optim.Adam(rates, lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ROUNDS)
-    kept = [(trial.score(policy.network(), (1.0, float(policy.calm)))["score"], dict(given))]
+    kept = [(trial.score(policy.network(), (1.0, policy.calm.item()))["score"], dict(given))]
     for done in range(1, ROUNDS + 1):
         town = towns[int(rng.integers(len(towns)))]
         n, hours = town.net_kw.shape[1], len(town.net_kw)
@@ -183,7 +184,7 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
         optimiser.step()
         schedule.step()
         if done % EVERY == 0:
-            network, calm = policy.network(), float(policy.calm)
+            network, calm = policy.network(), policy.calm.item()
             weights = {f"weight_{i}": weight for i, weight in enumerate(network.weights)}
             weights |= {f"bias_{i}": bias for i, bias in enumerate(network.biases)}
             score = trial.score(network, (1.0, calm))["score"]
