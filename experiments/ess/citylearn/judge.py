@@ -36,8 +36,8 @@ NAMES = {
 """Names of CityLearn's ``evaluate`` and ours."""
 
 citylearn.data.Iterable = Iterable
-"""CityLearn asks ``isinstance(..., typing.Iterable)`` hundreds of times a step; the class behind it answers the same, in
-half the time."""
+"""CityLearn asks ``isinstance(..., typing.Iterable)`` hundreds of times a step; the class behind it answers the same,
+in half the time."""
 
 Act = Callable[[list[float]], Array]
 """From an observation to what each battery is to take or give in the next hour [kW]."""

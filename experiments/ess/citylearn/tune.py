@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ from train import DAY, EFFICIENCY, Array, Series, Trial, districts, foresights, 
 
 from vpp_sim.ess.network import ActionNetwork
 
-ROUNDS, EVERY = 320, 40
+ROUNDS, EVERY = 240, 40
 WARM_UP_DAYS, COUNTED_DAYS = 1, 4
 HOMES_A_BATCH = 120
 RATE, CALM_RATE = 1e-3, 5e-3
 CAPACITY_KWH = 6.4
+SUNS = (1.0, 0.6, 1.5)
+"""Shares of the sun that shone, so that a policy also meets the seasons that its days lack."""
+
 PEAK_SHARE = 1.5
 """Weight of the daily peak; the half above its own stands for the peak of all days, which a few days cannot show."""
 
@@ -165,7 +168,11 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
     torch.set_num_threads(1)
     parts, choose_on = split(series, phase)
     groups = districts(phase, np.random.default_rng(0))
-    towns = [town for part in parts for town in District.all(part, given, groups)]
+    towns = []
+    for part in parts:
+        for i, share in enumerate(SUNS):
+            shone = replace(part, sun_kw=share * part.sun_kw)
+            towns += District.all(shone, given, [groups[0], *groups[1 + i :: len(SUNS)]])
     trial, policy = Trial(choose_on, given, replica.PHASES[phase][0]), Policy(given)
     rates = [{"params": policy.layers.parameters()}, {"params": [policy.calm], "lr": CALM_RATE}]
     optimiser = torch.optim.Adam(rates, lr=RATE)
@@ -201,12 +208,13 @@ def main() -> None:
     parser.add_argument("series", type=Path, help="what judge.py series wrote")
     parser.add_argument("folder", type=Path, help="what train.py wrote; gets the tuned policies too")
     parser.add_argument("--kind", default="ppo")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--phases", nargs="+", default=list(replica.PHASES))
     asked = parser.parse_args()
     series, cards = Series.open(asked.series), {}
     for phase in asked.phases:
-        for path in sorted(asked.folder.glob(f"policy_{asked.kind}_{phase}_*.npz")):
-            seed = int(path.stem.rsplit("_", 1)[1])
+        for seed in asked.seeds:
+            path = asked.folder / f"policy_{asked.kind}_{phase}_{seed}.npz"
             name = f"policy_{asked.kind}_tuned_{phase}_{seed}"
             with np.load(path) as found:
                 given = {key: found[key] for key in found.files}
