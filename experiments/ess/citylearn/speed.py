@@ -73,10 +73,10 @@ def python_microgrid() -> dict[str, float]:
 MEASURES = {"ours": ours, "citylearn": citylearn, "python_microgrid": python_microgrid}
 
 
-def side_by_side(peers: str) -> dict[str, Any]:
+def side_by_side(peers: str, rounds: int) -> dict[str, Any]:
     """Return the median of rounds in which each is measured in turn, in a process of its own."""
     found: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in MEASURES:
             python = sys.executable if name == "ours" else peers
             command = [python, "-W", "ignore", str(Path(__file__).resolve()), "--measure", name]
@@ -118,12 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", help="Python of the environment that the peers are in")
     parser.add_argument("--measure", choices=list(MEASURES), help="measure one of them here")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", type=Path, help="also write the figures here")
     asked = parser.parse_args()
     if asked.measure:
         print(json.dumps(MEASURES[asked.measure]()))
     elif asked.peers:
-        figures = side_by_side(asked.peers)
+        figures = side_by_side(asked.peers, asked.rounds)
         if asked.out:
             asked.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print(json.dumps(figures))

@@ -196,7 +196,7 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
             weights |= {f"bias_{i}": bias for i, bias in enumerate(network.biases)}
             score = trial.score(network, (1.0, calm))["score"]
             kept.append((score, {**given, **weights, "heat": np.array(1.0), "calm": np.array(calm)}))
-            print(phase, done, round(float(loss), 4), round(score, 4), round(calm, 3), file=sys.stderr, flush=True)
+            print(phase, done, round(loss.item(), 4), round(score, 4), round(calm, 3), file=sys.stderr, flush=True)
     best = min(kept, key=lambda pair: pair[0])
     scores = [round(score, 4) for score, _ in kept]
     return best[1], {"validation_scores": scores, "tune_cpu_s": round(time.process_time() - begun, 1)}
