@@ -95,17 +95,18 @@ def now_inputs(memory: Memory, usual_kw: Array) -> tuple[Array, Array]:
     return np.stack([*lately, week, before, usual_kw[:, memory.hour]], axis=1), bright
 
 
-def foreseen_inputs(memory: Memory, usual_kw: Array, ahead: int) -> tuple[Array, Array]:
-    """Return what load and PV of the hour `ahead` of the next are told from a day before, shapes (n, 4), (n, 3).
+def foreseen_inputs(memory: Memory, usual_kw: Array) -> tuple[Array, Array]:
+    """Return what load and PV of the next 24 hours are told from, a day before each, shapes (n, 24, 4), (n, 24, 3).
 
     Load: one day before, one week before, the mean of seven days, the usual load. PV: one day before, the mean of seven
     days, the best of fourteen.
     """
-    load, sun = _lags(memory.load_kw, ahead, range(1, 8)), _lags(memory.sun_kw, ahead, range(1, 15))
-    usual = usual_kw[:, (memory.hour + ahead) % DAY]
+    n = len(usual_kw)
+    load, sun = (kw[:, -14 * DAY :].reshape(n, 14, DAY) for kw in (memory.load_kw, memory.sun_kw))
+    usual = usual_kw[:, (memory.hour + np.arange(DAY)) % DAY]
     return (
-        np.stack([load[0], load[6], load.mean(axis=0), usual], axis=1),
-        np.stack([sun[0], sun[:7].mean(axis=0), sun.max(axis=0)], axis=1),
+        np.stack([load[:, -1], load[:, -7], load[:, -7:].mean(axis=1), usual], axis=2),
+        np.stack([sun[:, -1], sun[:, -7:].mean(axis=1), sun.max(axis=1)], axis=2),
     )
 
 
@@ -280,8 +281,5 @@ def now_net_kw(memory: Memory, given: dict[str, Array], homes: list[int]) -> Arr
 
 def foreseen_net_kw(memory: Memory, given: dict[str, Array], homes: list[int]) -> Array:
     """Return what was foreseen of the next 24 hours' net load a day before each, shape (n, 24) [kW]."""
-    columns = []
-    for ahead in range(DAY):
-        load, sun = foreseen_inputs(memory, given["usual_load"][homes], ahead)
-        columns.append(np.maximum(load @ given["next_load"], 0.0) - np.maximum(sun @ given["next_sun"], 0.0))
-    return np.stack(columns, axis=1)
+    load, sun = foreseen_inputs(memory, given["usual_load"][homes])
+    return np.maximum(load @ given["next_load"], 0.0) - np.maximum(sun @ given["next_sun"], 0.0)

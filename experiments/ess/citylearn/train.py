@@ -110,8 +110,8 @@ def fit_forecasts(parts: list[Series], given: dict[str, Array]) -> dict[str, Arr
     for part in parts:
         for t, memory in enumerate(walk(part, given)):
             usual = given["usual_load"]
-            now, ahead = agents.now_inputs(memory, usual), agents.foreseen_inputs(memory, usual, 0)
-            for name, found in zip(rows, (*now, *ahead), strict=True):
+            ahead = (inputs[:, 0] for inputs in agents.foreseen_inputs(memory, usual))
+            for name, found in zip(rows, (*agents.now_inputs(memory, usual), *ahead), strict=True):
                 rows[name].append(found[HOMES])
             truth["load"].append(part.load_kw[HOMES, t])
             truth["sun"].append(part.sun_kw[HOMES, t])
@@ -130,7 +130,7 @@ def foresights(series: Series, given: dict[str, Array]) -> tuple[Array, Array, A
         load, sun = agents.now_inputs(memory, usual)
         loads.append(np.maximum(load @ given["now_load"], 0.0))
         suns.append(np.maximum(sun @ given["now_sun"], 0.0))
-        load, sun = agents.foreseen_inputs(memory, usual, 0)
+        load, sun = (inputs[:, 0] for inputs in agents.foreseen_inputs(memory, usual))
         foreseen.append(np.maximum(load @ given["next_load"], 0.0) - np.maximum(sun @ given["next_sun"], 0.0))
         carbon.append(memory.carbon[-DAY])
     return np.stack(loads, axis=1), np.stack(suns, axis=1), np.stack(foreseen, axis=1), np.array(carbon)

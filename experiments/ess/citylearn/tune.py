@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ from vpp_sim.ess.network import ActionNetwork
 ROUNDS, EVERY = 240, 40
 WARM_UP_DAYS, COUNTED_DAYS = 1, 4
 HOMES_A_BATCH = 120
-RATE = 1e-3
+RATE, CALM_RATE = 1e-3, 5e-3
 CAPACITY_KWH = 6.4
+SUNS = (1.0, 0.6, 1.5)
+"""Shares of the sun that shone, so that a policy also meets the seasons that its days lack."""
+
 PEAK_SHARE = 1.5
 """Weight of the daily peak; the half above its own stands for the peak of all days, which a few days cannot show."""
 
@@ -165,11 +168,16 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
     torch.set_num_threads(1)
     parts, choose_on = split(series, phase)
     groups = districts(phase, np.random.default_rng(0))
-    towns = [town for part in parts for town in District.all(part, given, groups)]
+    towns = []
+    for part in parts:
+        for i, share in enumerate(SUNS):
+            shone = replace(part, sun_kw=share * part.sun_kw)
+            towns += District.all(shone, given, [groups[0], *groups[1 + i :: len(SUNS)]])
     trial, policy = Trial(choose_on, given, replica.PHASES[phase][0]), Policy(given)
-    optimiser = torch.optim.Adam(policy.parameters(), lr=RATE)
+    rates = [{"params": policy.layers.parameters()}, {"params": [policy.calm], "lr": CALM_RATE}]
+    optimiser = torch.optim.Adam(rates, lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ROUNDS)
-    kept = [(trial.score(policy.network(), (1.0, float(policy.calm)))["score"], dict(given))]
+    kept = [(trial.score(policy.network(), (1.0, policy.calm.item()))["score"], dict(given))]
     for done in range(1, ROUNDS + 1):
         town = towns[int(rng.integers(len(towns)))]
         n, hours = town.net_kw.shape[1], len(town.net_kw)
@@ -183,12 +191,12 @@ def tune(series: Series, phase: str, given: dict[str, Array], seed: int) -> tupl
         optimiser.step()
         schedule.step()
         if done % EVERY == 0:
-            network, calm = policy.network(), float(policy.calm)
+            network, calm = policy.network(), policy.calm.item()
             weights = {f"weight_{i}": weight for i, weight in enumerate(network.weights)}
             weights |= {f"bias_{i}": bias for i, bias in enumerate(network.biases)}
             score = trial.score(network, (1.0, calm))["score"]
             kept.append((score, {**given, **weights, "heat": np.array(1.0), "calm": np.array(calm)}))
-            print(phase, done, round(float(loss), 4), round(score, 4), round(calm, 3), file=sys.stderr, flush=True)
+            print(phase, done, round(loss.item(), 4), round(score, 4), round(calm, 3), file=sys.stderr, flush=True)
     best = min(kept, key=lambda pair: pair[0])
     scores = [round(score, 4) for score, _ in kept]
     return best[1], {"validation_scores": scores, "tune_cpu_s": round(time.process_time() - begun, 1)}
@@ -200,12 +208,13 @@ def main() -> None:
     parser.add_argument("series", type=Path, help="what judge.py series wrote")
     parser.add_argument("folder", type=Path, help="what train.py wrote; gets the tuned policies too")
     parser.add_argument("--kind", default="ppo")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--phases", nargs="+", default=list(replica.PHASES))
     asked = parser.parse_args()
     series, cards = Series.open(asked.series), {}
     for phase in asked.phases:
-        for path in sorted(asked.folder.glob(f"policy_{asked.kind}_{phase}_*.npz")):
-            seed = int(path.stem.rsplit("_", 1)[1])
+        for seed in asked.seeds:
+            path = asked.folder / f"policy_{asked.kind}_{phase}_{seed}.npz"
             name = f"policy_{asked.kind}_tuned_{phase}_{seed}"
             with np.load(path) as found:
                 given = {key: found[key] for key in found.files}
