@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE / "citylearn")]
 
+import collect  # noqa: E402
 import homes  # noqa: E402
 import houston  # noqa: E402
 import simulation  # noqa: E402
@@ -60,7 +61,10 @@ def table_of(figures: dict[str, Any]) -> str:
         _homes_table(figures),
         _each_home_table(figures),
         _training_table(figures),
-        _citylearn_table(figures),
+        "**In CityLearn's own environment: score against no control, less is better; and environments in one run**",
+        "",
+        collect.table_of(figures),
+        "",
         simulation.table_of_simulation(figures["whole_simulation"]),
         _speed_table(figures),
     ]
@@ -135,21 +139,11 @@ def _training_table(figures: dict[str, Any]) -> str:
     return _table("Cloned first, or from nothing: mean score on the days that choose", heads, rows)
 
 
-def _citylearn_table(figures: dict[str, Any]) -> str:
-    phases = ("phase_1", "phase_2", "phase_3")
-    rows = [
-        [name, found["knew"], *(_over_seeds(found[part]) for part in ("weighted", *phases))]
-        for name, found in figures["citylearn_score"].items()
-    ]
-    title = "In CityLearn's own environment: score against no control, less is better"
-    return _table(title, ["controller", "knew", "weighted", *(phase.replace("_", " ") for phase in phases)], rows)
-
-
 def _speed_table(figures: dict[str, Any]) -> str:
     rows = [[name, *(f"{figures['acting_ms'][name][n]:.2f}" for n in ("100", "1000"))] for name in figures["acting_ms"]]
     acting = _table("Acting, ms", ["controller", "100 batteries", "1,000 batteries"], rows)
-    steps = [[name.replace("_", " "), f"{rate:,.0f}"] for name, rate in figures["env_steps_per_s"].items()]
-    environments = _table("Environments in one run, battery-steps a second", ["environment", "rate"], steps)
+    steps = [[f"{int(n):,}", f"{rate:,}"] for n, rate in figures["env_battery_steps_per_s"].items()]
+    environments = _table("The vectorised environment", ["batteries at once", "battery-steps a second"], steps)
     broken = f"Limits broken by {figures['random_actions']:,} random actions: {figures['limits_broken']}.\n"
     return "\n".join([acting, environments, broken])
 
