@@ -19,7 +19,7 @@ from typing import Any
 import citylearn.data
 import numpy as np
 from agents import Agents, Array
-from citylearn.agents.rbc import BasicRBC
+from citylearn.agents.rbc import BasicBatteryRBC
 from citylearn.citylearn import CityLearnEnv
 from replica import COMPONENTS, DAY, PHASES, WEIGHTS
 
@@ -109,7 +109,7 @@ def resting(env: CityLearnEnv) -> Act:
 
 def ruled(env: CityLearnEnv) -> Act:
     """Return CityLearn's own rule-based controller."""
-    rules = BasicRBC(env)
+    rules = BasicBatteryRBC(env)
     return lambda observation: np.asarray(rules.predict([observation])[0]) * CAPACITY_KWH
 
 
