@@ -136,28 +136,28 @@ def policy(job: Job, scratch: Path) -> PolicyController:
 
 def arbitrage(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
     """Return the best profit, and by controller and knowledge its share, dollars and cycles."""
-    days, seeds = (7, SEEDS[:1]) if quick else (YEAR_DAYS, SEEDS)
+    days, seeds, kinds = (7, SEEDS[:1], KINDS[:1]) if quick else (YEAR_DAYS, SEEDS, KINDS)
     learned, chosen = (28, 7) if quick else (LEARNED_DAYS, YEAR_DAYS - LEARNED_DAYS)
 
     def job(kind: Kind, knows: Knowledge, seed: int) -> Job:
         settings = MADE_FOR_MARKETS[knows][kind]
         return Job(kind, knows, seed, replace(settings, **TINY) if quick else settings, learned, chosen)
 
-    work = {(kind, knows): [job(kind, knows, seed) for seed in seeds] for kind in KINDS for knows in KNOWLEDGE}
-    everything = [job for found in work.values() for job in found]
+    work = {(kind, knows): [job(kind, knows, seed) for seed in seeds] for kind in kinds for knows in KNOWLEDGE}
+    everything = [one for found in work.values() for one in found]
     if jobs > 1:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             list(pool.map(train, everything, [scratch] * len(everything)))
-    for job in everything:
-        train(job, scratch)
+    for one in everything:
+        train(one, scratch)
     entrants: dict[str, Callable[[Knowledge], Sequence[Controller]]] = {
         **{name: _registered(name) for name in RULES},
-        **{kind: lambda knows, kind=kind: [policy(job, scratch) for job in work[kind, knows]] for kind in KINDS},
+        **{kind: lambda knows, kind=kind: [policy(one, scratch) for one in work[kind, knows]] for kind in kinds},
     }
     figures = _measured(entrants, days)
-    facts = [json.loads((scratch / f"{job.name}.json").read_text(encoding="utf-8")) for job in everything]
+    facts = [json.loads((scratch / f"{one.name}.json").read_text(encoding="utf-8")) for one in everything]
     figures["ercot_train_cpu_s"] = {
-        kind: round(float(np.mean([fact["cpu_s"] for fact in facts if fact["kind"] == kind])), 1) for kind in KINDS
+        kind: round(float(np.mean([fact["cpu_s"] for fact in facts if fact["kind"] == kind])), 1) for kind in kinds
     }
     figures["ercot_scores"] = {
         kind: {
@@ -168,7 +168,7 @@ def arbitrage(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
             ]
             for knows in KNOWLEDGE
         }
-        for kind in KINDS
+        for kind in kinds
     }
     return figures
 
