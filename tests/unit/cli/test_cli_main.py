@@ -16,7 +16,7 @@ from vpp_sim.errors import ConservationError, DataError, ScenarioError, Scenario
 COMMANDS = {
     "run", "validate", "schema", "sweep", "plot", "serve",
     "runs", "list", "show", "backtest", "compare", "evaluate",
-    "train", "forecaster", "ess",
+    "train", "tune", "forecaster", "ess",
 }  # fmt: skip
 
 
