@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vpp_sim.cli.console import print_table, told_progress
+from vpp_sim.cli.days import day_of
 from vpp_sim.cli.options import RESULTS, Quiet
 from vpp_sim.errors import UserError
 from vpp_sim.registry import FORECASTERS, HOME_SOURCES, WEATHER_FORECASTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from vpp_sim.backtesting.request import BacktestRequest
     from vpp_sim.backtesting.run import BacktestResult
@@ -139,8 +139,8 @@ def backtest(
         horizon_s=_seconds("--horizon", horizon),
         every_s=_seconds("--every", every),
         issue_hour=issue_hour,
-        first=_day("--first", first),
-        last=_day("--last", last),
+        first=day_of("--first", first, "2017-02-01"),
+        last=day_of("--last", last, "2017-02-01"),
         least_origins=least_origins,
         refit=refit,
         validation_days=validation_days,
@@ -217,15 +217,6 @@ def _seconds(option: str, text: str) -> int:
         return parse_duration_s(text)
     except ValueError as error:
         raise UserError(f"{option} {text}: {error}") from None
-
-
-def _day(option: str, text: str | None) -> date | None:
-    from datetime import date
-
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text}: expected a day such as 2017-02-01") from None
 
 
 def _folder_name(request: BacktestRequest, given: dict[str, Any]) -> str:

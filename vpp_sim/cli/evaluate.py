@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vpp_sim.cli.console import print_table, told_progress
+from vpp_sim.cli.days import day_of
 from vpp_sim.cli.options import RESULTS, Quiet
 from vpp_sim.errors import UserError
 from vpp_sim.registry import CONTROLLERS, HOME_SOURCES, PRICE_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
 
     from vpp_sim.trials.request import TrialRequest
     from vpp_sim.trials.run import TrialResult
@@ -96,8 +96,8 @@ def ess(
         kinds=_names(kinds),
         policies=_policies(policies),
         split=split,
-        first=_day("--first", first),
-        last=_day("--last", last),
+        first=day_of("--first", first),
+        last=day_of("--last", last),
         tariff=tariff,
         acts=acts,
         forecast=forecast,
@@ -139,15 +139,6 @@ def _policies(texts: Sequence[str] | None) -> tuple[str, ...]:
         label, equals, folders = text.rpartition("=")
         found += [f"{label}{equals}{folder.strip()}" for folder in folders.split(",") if folder.strip()]
     return tuple(found)
-
-
-def _day(option: str, text: str | None) -> date | None:
-    from datetime import date
-
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text}: expected a day such as 2017-07-01") from None
 
 
 def _folder_name(request: TrialRequest) -> str:

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from vpp_sim.errors import ScenarioError, ScenarioProblem, UserError
+from vpp_sim.errors import ScenarioError, ScenarioProblem
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from vpp_sim.ess.settings import LearningSettings
     from vpp_sim.scenario.written import Written
 
@@ -25,7 +23,6 @@ __all__ = [
     "SettingsFile",
     "TrainUntil",
     "ValidateUntil",
-    "day_of",
     "settings_in",
 ]
 
@@ -64,22 +61,6 @@ ValidateUntil: TypeAlias = Annotated[
     typer.Option("--validate-until", metavar="DAY", help="Last local day that chooses; later days decide nothing."),
 ]
 """End of the validation days."""
-
-
-def day_of(option: str, text: str | None) -> date | None:
-    """Return the day that an option names, or None without one.
-
-    Raises
-    ------
-    UserError
-        If it is no day.
-    """
-    from datetime import date
-
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text}: expected a day such as 2017-07-01") from None
 
 
 def settings_in(path: Path | None, kind: str, clone: bool) -> LearningSettings | None:

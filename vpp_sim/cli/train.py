@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vpp_sim.cli.console import told_progress
+from vpp_sim.cli.days import day_of
 from vpp_sim.cli.learning import (
     MODELS,
     Clone,
@@ -18,7 +19,6 @@ from vpp_sim.cli.learning import (
     SettingsFile,
     TrainUntil,
     ValidateUntil,
-    day_of,
     settings_in,
 )
 from vpp_sim.registry import HOME_SOURCES, WEATHER_FORECASTS

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vpp_sim.cli.console import print_table, told_progress
+from vpp_sim.cli.days import day_of
 from vpp_sim.cli.files import write_text
-from vpp_sim.cli.learning import Clone, Kind, Seed, SettingsFile, TrainUntil, ValidateUntil, day_of, settings_in
+from vpp_sim.cli.learning import Clone, Kind, Seed, SettingsFile, TrainUntil, ValidateUntil, settings_in
 from vpp_sim.cli.options import Quiet
 
 if TYPE_CHECKING:

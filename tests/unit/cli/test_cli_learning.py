@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vpp_sim.cli.learning import day_of, settings_in
+from vpp_sim.cli.days import day_of
+from vpp_sim.cli.learning import settings_in
 from vpp_sim.errors import ScenarioError, UserError
 from vpp_sim.ess.settings import PLAIN_SETTINGS, SETTINGS, LearningSettings, changed_settings
 
