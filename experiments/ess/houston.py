@@ -20,11 +20,12 @@ import pandas as pd
 from vpp_sim.arrays import FloatArray
 from vpp_sim.data.prices import ERCOT_USD_PER_EUR, ErcotHoustonDayAhead
 from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.arbitrage import CARRY_H, KNOWLEDGE, Knowledge, Trading, best_trading, market_cases, trade
+from vpp_sim.ess.arbitrage import Foresight, Trading, best_trading, market_cases, trade
 from vpp_sim.ess.curriculum import market_training_cases
 from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases
 from vpp_sim.ess.learning import SETTINGS, Kind, LearningSettings, learn
 from vpp_sim.ess.network import ActionNetwork
+from vpp_sim.ess.outlook import CUT, KNOWLEDGE, SHRINKAGE, WEEKDAY_DAYS, Knowledge, PriceOutlook, carried_mean
 from vpp_sim.ess.policy import PolicyController
 from vpp_sim.ess.protocol import Controller
 from vpp_sim.registry import CONTROLLERS
@@ -37,16 +38,17 @@ SEEDS = (0, 1, 2, 3, 4)
 KINDS: tuple[Kind, ...] = ("ppo", "dqn")
 RULES = ("idle", "price_rule", "mpc", "dp")
 
-MADE_FOR_MARKETS: dict[Knowledge, dict[Kind, LearningSettings]] = {
-    knows: {
-        "ppo": replace(
-            SETTINGS["ppo"], hidden=(128, 128), clone_from="plan", clone_steps=clone_steps, tune_steps=100_000
-        ),
-        "dqn": replace(
-            SETTINGS["dqn"], hidden=(128, 128), clone_from="plan", clone_steps=clone_steps, tune_steps=60_000
-        ),
-    }
-    for knows, clone_steps in (("da_known", 12_000), ("past_only", 6_000))
+MADE_FOR_MARKETS: dict[Kind, LearningSettings] = {
+    kind: replace(
+        SETTINGS[kind],
+        hidden=(192, 192, 192),
+        clone_from="plan",
+        clone_steps=16_000,
+        clone_batch=512,
+        clone_rate=4e-3,
+        tune_steps=tune_steps,
+    )
+    for kind, tune_steps in (("ppo", 100_000), ("dqn", 60_000))
 }
 """What policies are trained with here; chosen on the last two months of 2021."""
 
@@ -67,8 +69,15 @@ class Job:
     @property
     def name(self) -> str:
         """Return what tells this training from all others."""
-        digest = sha256(json.dumps({**asdict(self), "carry_h": CARRY_H}, sort_keys=True).encode()).hexdigest()[:8]
+        digest = sha256(
+            json.dumps({**asdict(self), "outlook": [CUT, SHRINKAGE, WEEKDAY_DAYS]}, sort_keys=True).encode()
+        ).hexdigest()[:8]
         return f"{self.kind}_{self.knows}_{self.seed}_{digest}"
+
+
+FORESEEN = ("fitted", "carried_mean", "seven_day_mean")
+"""What coming prices are told from: the joint distribution of three days, or the mean of seven, with or without what
+lately deviated from it."""
 
 
 @cache
@@ -79,17 +88,37 @@ def prices() -> tuple[FloatArray, FloatArray, pd.DatetimeIndex]:
     return series.price_eur_per_kwh, np.asarray(local.hour, dtype=np.float64), local
 
 
-def battery_in(first: int, last: int, knows: Knowledge, *, carry_h: float = CARRY_H) -> Cases:
+@cache
+def outlook() -> PriceOutlook:
+    """Return what the days that policies learn from tell of prices."""
+    price, hour, local = prices()
+    stop = LEARNED_DAYS * 24
+    return PriceOutlook.fit(price[:stop], hour[:stop], np.asarray(local.dayofweek[:stop], dtype=np.int64))
+
+
+def foresight(rows: slice, knows: Knowledge, foreseen: str = "fitted") -> Foresight:
+    """Return how prices are foreseen in a stretch of hours, by a name of :data:`FORESEEN`."""
+    _, hours, local = prices()
+    hour, weekday = hours[rows], np.asarray(local.dayofweek[rows], dtype=np.int64)
+    if foreseen == "fitted":
+        return lambda price: outlook().foresee(price, hour, weekday, knows=knows)
+    if foreseen == "carried_mean":
+        return lambda price: carried_mean(price, hour, knows=knows)
+    return lambda price: carried_mean(price, hour, knows=knows, carry_h=0.0)
+
+
+def battery_in(first: int, last: int, knows: Knowledge, foreseen: str = "fitted") -> Cases:
     """Return the battery over the steps from `first` to `last`."""
     price, hour, _ = prices()
     rows = slice(first - HISTORY_H, last)
-    return market_cases(BatteryFleet.uniform(1, *BATTERY), price[rows], hour[rows], knows=knows, carry_h=carry_h)
+    fleet, told = BatteryFleet.uniform(1, *BATTERY), foresight(rows, knows, foreseen)
+    return market_cases(fleet, price[rows], hour[rows], knows=knows, foresight=told)
 
 
-def year_of_test(knows: Knowledge, days: int, *, carry_h: float = CARRY_H) -> Cases:
+def year_of_test(knows: Knowledge, days: int, foreseen: str = "fitted") -> Cases:
     """Return the battery over the first days of the test year."""
     first = int(np.flatnonzero(prices()[2].year == TEST_YEAR)[0])
-    return battery_in(first, first + days * 24, knows, carry_h=carry_h)
+    return battery_in(first, first + days * 24, knows, foreseen)
 
 
 def traded(controller: Controller, cases: Cases) -> Trading:
@@ -105,7 +134,8 @@ def train(job: Job, scratch: Path) -> None:
     price, hour, _ = prices()
     stop = job.learned_days * 24
     rng = np.random.default_rng([job.seed, 0])
-    cases = market_training_cases(price[:stop], hour[:stop], battery=BATTERY, knows=job.knows, rng=rng)
+    told = foresight(slice(0, stop), job.knows)
+    cases = market_training_cases(price[:stop], hour[:stop], battery=BATTERY, knows=job.knows, rng=rng, foresight=told)
     chosen_on = battery_in(stop, stop + job.chosen_days * 24, job.knows)
     best_eur = -float(best_trading(chosen_on, start_kwh=HALF, end_kwh=HALF).cost_eur[0])
 
@@ -140,7 +170,7 @@ def arbitrage(scratch: Path, *, jobs: int, quick: bool) -> dict[str, Any]:
     learned, chosen = (28, 7) if quick else (LEARNED_DAYS, YEAR_DAYS - LEARNED_DAYS)
 
     def job(kind: Kind, knows: Knowledge, seed: int) -> Job:
-        settings = MADE_FOR_MARKETS[knows][kind]
+        settings = MADE_FOR_MARKETS[kind]
         return Job(kind, knows, seed, replace(settings, **TINY) if quick else settings, learned, chosen)
 
     work = {(kind, knows): [job(kind, knows, seed) for seed in seeds] for kind in kinds for knows in KNOWLEDGE}
@@ -197,8 +227,9 @@ def _measured(entrants: dict[str, Callable[[Knowledge], Sequence[Controller]]], 
         for knows in KNOWLEDGE:
             enter(name, knows, [traded(one, year_of_test(knows, days)) for one in make(knows)])
     for knows in KNOWLEDGE:
-        plain = traded(CONTROLLERS.load("mpc").open(3600), year_of_test(knows, days, carry_h=0.0))
-        enter("mpc_seven_day_mean", knows, [plain])
+        for foreseen in FORESEEN[1:]:
+            plain = traded(CONTROLLERS.load("mpc").open(3600), year_of_test(knows, days, foreseen))
+            enter(f"mpc_{foreseen}", knows, [plain])
     whole = {"mean": 1.0, "spread": 0.0, "seeds": 1}
     share["perfect_foresight"] = dict.fromkeys(KNOWLEDGE, whole)
     usd["perfect_foresight"] = dict.fromkeys(KNOWLEDGE, round(best_usd))

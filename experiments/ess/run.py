@@ -28,7 +28,7 @@ import houston  # noqa: E402
 import simulation  # noqa: E402
 import speed  # noqa: E402
 
-from vpp_sim.ess.arbitrage import KNOWLEDGE  # noqa: E402
+from vpp_sim.ess.outlook import KNOWLEDGE  # noqa: E402
 from vpp_sim.runs.manifest import environment  # noqa: E402
 
 SCRATCH = HERE.parents[1] / "results" / "studies" / "ess"

@@ -1,8 +1,7 @@
 """Batteries that trade for themselves: no home behind them, buying and selling at one market's price.
 
-What a controller knows of prices is one of two states. In both, what is not known is foreseen as the mean of the last
-seven days at that hour, times the ratio of the last three hours' known prices to their own mean of seven days, which
-fades with a time constant.
+What a controller knows of prices is one of two states. In both, what is not known is foreseen from the past
+(:mod:`vpp_sim.ess.outlook`).
 
 ``da_known``
     The day-ahead market's view: all prices of the running day are known, none of the next.
@@ -15,29 +14,25 @@ reaches that end, so no controller earns by leaving it emptier.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.devices.battery import BatteryFleet, advance, project
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases, foresee, saving_eur
+from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases, saving_eur
 from vpp_sim.ess.evaluation import observe
+from vpp_sim.ess.outlook import Knowledge, carried_mean
 from vpp_sim.ess.perfect_foresight import Schedule, optimal_schedule
 from vpp_sim.ess.protocol import Controller, horizon_steps
 
-__all__ = ["CARRY_H", "KNOWLEDGE", "Knowledge", "Trading", "best_trading", "market_cases", "trade"]
+__all__ = ["Foresight", "Trading", "best_trading", "market_cases", "trade"]
 
-Knowledge: TypeAlias = Literal["da_known", "past_only"]
-"""What is known of prices."""
-
-KNOWLEDGE: tuple[Knowledge, ...] = ("da_known", "past_only")
-"""Both states of knowledge."""
-
-CARRY_H = 6.0
-"""Time constant with which a deviation of prices from the mean of seven days fades [h]."""
+Foresight: TypeAlias = Callable[[FloatArray], FloatArray]
+"""Prices of shape (n, T) to what is foreseen at each step of the H steps from it on, shape (n, T, H) [EUR/kWh]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +62,7 @@ def market_cases(
     *,
     knows: Knowledge,
     step_h: float = 1.0,
-    carry_h: float = CARRY_H,
+    foresight: Foresight | None = None,
 ) -> Cases:
     """Return batteries without homes that buy and sell at one price.
 
@@ -83,8 +78,8 @@ def market_cases(
         What is known of prices.
     step_h : float
         Length of a step [h].
-    carry_h : float
-        Time constant with which a deviation from the mean of seven days fades [h]; 0 foresees that mean alone.
+    foresight : callable, optional
+        What tells coming prices from those that are known; the carried mean (:func:`carried_mean`) if left out.
 
     Returns
     -------
@@ -95,7 +90,7 @@ def market_cases(
     Raises
     ------
     PhysicsError
-        If shapes differ, a price is not finite, or there is no step after the first week.
+        If shapes differ, a price is not finite or foreseen so, or there is no step after the first week.
 
     Examples
     --------
@@ -114,7 +109,7 @@ def market_cases(
     rows = np.concatenate([price, week.mean(axis=1)[:, : day - 1]], axis=1)
     after = (hour[-1] + step_h * np.arange(1, day)) % 24.0
     nothing = np.zeros_like(rows)
-    foreseen = foresee(rows, step_h, truth=np.zeros(n), yesterday=np.zeros(n))
+    foreseen = foresight(price) if foresight else carried_mean(price, hour, knows=knows, step_h=step_h)
     return Cases(
         fleet=fleet,
         net_kw=nothing,
@@ -127,7 +122,6 @@ def market_cases(
         unpublished=np.full(n, knows == "past_only"),
         foreseen_buy_eur_per_kwh=foreseen,
         foreseen_sell_eur_per_kwh=foreseen,
-        carry_h=carry_h,
     )
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from vpp_sim.arrays import FloatArray
 from vpp_sim.devices.ageing import wear_eur_per_kwh
 from vpp_sim.devices.battery import BatteryFleet
-from vpp_sim.ess.arbitrage import Knowledge, market_cases
+from vpp_sim.ess.arbitrage import Foresight, market_cases
 from vpp_sim.ess.episodes import WARM_UP_DAYS, Cases, foresee
+from vpp_sim.ess.outlook import Knowledge
 from vpp_sim.ess.tariffs import TARIFF_KINDS, draw_tariff
 
 __all__ = ["market_training_cases", "reference_cases", "training_cases", "worn"]
@@ -113,6 +114,7 @@ def market_training_cases(
     battery: tuple[float, float, float],
     knows: Knowledge,
     rng: np.random.Generator,
+    foresight: Foresight | None = None,
     batteries: int = 32,
 ) -> Cases:
     """Return batteries of several sizes that trade in one market, its prices made equal week by week.
@@ -129,6 +131,8 @@ def market_training_cases(
         What is known of prices.
     rng : numpy.random.Generator
         Where randomness comes from.
+    foresight : callable, optional
+        As for :func:`vpp_sim.ess.arbitrage.market_cases`.
     batteries : int
         How many.
 
@@ -150,7 +154,7 @@ def market_training_cases(
     same = BatteryFleet.uniform(batteries, *battery)
     scale = same.capacity_kwh / fleet.capacity_kwh
     fleet = replace(fleet, capacity_kwh=same.capacity_kwh, power_kw=fleet.power_kw * scale)
-    return market_cases(fleet, paths, hour, knows=knows)
+    return market_cases(fleet, paths, hour, knows=knows, foresight=foresight)
 
 
 def worn(cases: Cases, replacement_eur_per_kwh: float) -> Cases:

@@ -8,8 +8,6 @@ What a case foresees is not what happens: the window's first column is metered (
 the rest is a blend of yesterday, the mean of the last seven days, and (in training only) a share of the truth. Prices
 are known as they will be; or, if they are set daily, until midnight; or, if they are not published, not at all, this
 step's included. Prices that are not known are foreseen: as the case says, or else by repeating those of a day before.
-Where the last known prices differ from what was foreseen of them, the same ratio is carried on into what is foreseen,
-fading with a time constant.
 """
 
 from __future__ import annotations
@@ -42,10 +40,6 @@ __all__ = [
 WARM_UP_DAYS = 7
 """Days of history before the first step that can be acted on."""
 
-_RECENT_H = 3
-_LEAST_PRICE_EUR_PER_KWH = 1e-3
-"""A ratio of prices below this says nothing."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cases:
@@ -69,8 +63,9 @@ class Cases:
         Length of a step [h].
     unpublished : ndarray of bool, shape (m,), optional
         Whether no price is known before its step is over; nobody's if left out.
-    foreseen_buy_eur_per_kwh, foreseen_sell_eur_per_kwh : ndarray, shape (m, T), optional
-        What is foreseen of prices that are not known, up to a day ahead [EUR/kWh]; those of a day before if left out.
+    foreseen_buy_eur_per_kwh, foreseen_sell_eur_per_kwh : ndarray, shape (m, T) or (m, last_step, H), optional
+        What is foreseen of prices that are not known [EUR/kWh]: of each step, up to a day ahead, or at each step, of
+        the H steps of its window. Those of a day before if left out.
     wear_eur_per_kwh : ndarray, shape (m,), optional
         What ageing costs for each kWh taken out of the cells [EUR/kWh], which savings are then net of; nothing if left
         out. :func:`vpp_sim.devices.ageing.wear_eur_per_kwh` tells it.
@@ -83,9 +78,6 @@ class Cases:
     haste_eur_per_kw2h : ndarray, shape (m,), optional
         What an hour at a power costs beyond what the meter shows, by half of this times the power's square
         [EUR/(kW2 h)]; nothing if left out. It pays for smooth schedules, as a grid's peaks and ramps would.
-    carry_h : float, optional
-        Time constant with which the ratio of the last three hours' known prices to what was foreseen of them fades out
-        of what is foreseen [h]; nothing is carried on if it is 0.
 
     Raises
     ------
@@ -108,17 +100,20 @@ class Cases:
     expected_kw: FloatArray | None = None
     possible_kw: FloatArray | None = None
     haste_eur_per_kw2h: FloatArray | None = None
-    carry_h: float = 0.0
 
     def __post_init__(self) -> None:
         m, steps = len(self.fleet), self.hour.shape[0]
         for name in ("net_kw", "foreseen_kw", "buy_eur_per_kwh", "sell_eur_per_kwh"):
             require_shape(name, getattr(self, name), (m, steps))
             require_finite(name, getattr(self, name))
+        window = (m, self.last_step, horizon_steps(self.step_h))
         for name in ("foreseen_buy_eur_per_kwh", "foreseen_sell_eur_per_kwh", "expected_kw"):
-            if getattr(self, name) is not None:
-                require_shape(name, getattr(self, name), (m, steps))
-                require_finite(name, getattr(self, name))
+            series = getattr(self, name)
+            if series is not None:
+                require_shape(
+                    name, series, window if name != "expected_kw" and series.ndim == len(window) else (m, steps)
+                )
+                require_finite(name, series)
         if self.unpublished is not None and self.unpublished.shape != (m,):
             raise PhysicsError(f"unpublished has shape {self.unpublished.shape}, expected {(m,)}")
         if self.wear_eur_per_kwh is not None:
@@ -247,9 +242,8 @@ def window_prices(cases: Cases, case: IntArray, step: IntArray) -> tuple[FloatAr
     unknown[:, 0] = False
     if cases.unpublished is not None:
         unknown |= cases.unpublished[case][:, None]
-    last = step + day - 1 - unknown.sum(axis=1)
     buy, sell = (
-        np.where(unknown, _foreseen(cases, price, foreseen, rows, ahead, last), price[rows, ahead])
+        np.where(unknown, _foreseen(cases, price, foreseen, rows, ahead), price[rows, ahead])
         for price, foreseen in (
             (cases.buy_eur_per_kwh, cases.foreseen_buy_eur_per_kwh),
             (cases.sell_eur_per_kwh, cases.foreseen_sell_eur_per_kwh),
@@ -259,22 +253,14 @@ def window_prices(cases: Cases, case: IntArray, step: IntArray) -> tuple[FloatAr
 
 
 def _foreseen(
-    cases: Cases, price: FloatArray, foreseen: FloatArray | None, rows: IntArray, ahead: IntArray, last: IntArray
+    cases: Cases, price: FloatArray, foreseen: FloatArray | None, rows: IntArray, ahead: IntArray
 ) -> FloatArray:
-    """Return what is foreseen at the steps `ahead`, shape (n, H), when `last` is the last step whose price is known."""
+    """Return what is foreseen at the steps `ahead`, shape (n, H), of the window that begins with the first of them."""
     if foreseen is None:
-        repeated: FloatArray = price[rows, ahead - horizon_steps(cases.step_h)]
-        return repeated
-    said: FloatArray = foreseen[rows, ahead]
-    if not cases.carry_h:
-        return said
-    recent = last[:, None] - np.arange(round(_RECENT_H / cases.step_h))
-    was, seemed = (series[rows, recent].mean(axis=1, keepdims=True) for series in (price, foreseen))
-    likely = (was > _LEAST_PRICE_EUR_PER_KWH) & (seemed > _LEAST_PRICE_EUR_PER_KWH)
-    ratio = np.where(likely, was / np.where(likely, seemed, 1.0), 1.0)
-    lead_h = (ahead - last[:, None]) * cases.step_h
-    carried: FloatArray = said * (1.0 + (ratio - 1.0) * np.exp(-lead_h / cases.carry_h))
-    return carried
+        return price[rows, ahead - horizon_steps(cases.step_h)]
+    if foreseen.ndim == 3:
+        return foreseen[rows[:, 0], ahead[:, 0]]
+    return foreseen[rows, ahead]
 
 
 def saving_eur(

@@ -8,10 +8,11 @@ import pytest
 
 from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import PhysicsError
-from vpp_sim.ess.arbitrage import CARRY_H, KNOWLEDGE, Knowledge, best_trading, market_cases, trade
+from vpp_sim.ess.arbitrage import best_trading, market_cases, trade
 from vpp_sim.ess.episodes import Cases, window_prices
 from vpp_sim.ess.evaluation import observe
 from vpp_sim.ess.mpc import ModelPredictiveControl
+from vpp_sim.ess.outlook import CARRY_H, KNOWLEDGE, Knowledge, carried_mean
 from vpp_sim.ess.rules import Idle, SelfConsumption
 from vpp_sim.registry import CONTROLLERS
 
@@ -31,7 +32,10 @@ def local_hours(start: str, steps: int) -> np.ndarray:
 
 
 def cases(knows: Knowledge, steps: int = 12 * 24, start: str = "2021-05-01", carry_h: float = CARRY_H) -> Cases:
-    return market_cases(FLEET, prices(steps), local_hours(start, steps), knows=knows, carry_h=carry_h)
+    hour = local_hours(start, steps)
+    return market_cases(
+        FLEET, prices(steps), hour, knows=knows, foresight=lambda p: carried_mean(p, hour, knows=knows, carry_h=carry_h)
+    )
 
 
 @pytest.mark.parametrize("start", ["2021-05-01", "2021-03-05", "2021-10-29"])  # the clock changes on the ninth day
@@ -72,7 +76,9 @@ def test_a_deviation_of_the_last_three_hours_is_carried_on_and_fades(knows: Know
     hour, step = np.arange(12 * 24.0) % 24, 8 * 24 + 3
     price = 0.05 + 0.001 * hour
     price[last - 2 : last + 1] *= 1.5
-    whole = market_cases(FLEET, price, hour, knows=knows, carry_h=4.0)
+    whole = market_cases(
+        FLEET, price, hour, knows=knows, foresight=lambda p: carried_mean(p, hour, knows=knows, carry_h=4.0)
+    )
     seen, _ = window_prices(whole, np.zeros(1, dtype=int), np.array([step]))
     ahead = np.arange(step, step + 24)
     unknown = ahead > last
