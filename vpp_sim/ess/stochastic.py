@@ -24,9 +24,9 @@ from typing import Self
 import numpy as np
 
 from vpp_sim.arrays import FloatArray
-from vpp_sim.devices.battery import BatteryFleet, project
+from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.ess.mpc import END_WORTH_SHARE, WEAR_EUR_PER_KWH
-from vpp_sim.ess.protocol import StorageObservation, require_observation
+from vpp_sim.ess.protocol import AskingController, StorageObservation, require_observation
 
 __all__ = ["GRID_POINTS", "NET_SPREAD", "PRICE_SPREAD", "StochasticDynamicProgramming"]
 
@@ -70,7 +70,7 @@ class _Value:
         return level.reshape(bar_eur.shape)
 
 
-class StochasticDynamicProgramming:
+class StochasticDynamicProgramming(AskingController):
     """Acts by the worth of stored energy under an uncertain forecast; see the module.
 
     Terminal rule: that of :class:`~vpp_sim.ess.mpc.ModelPredictiveControl`.
@@ -101,18 +101,8 @@ class StochasticDynamicProgramming:
         """Return an instance with the tuned spreads; any step will do."""
         return cls()
 
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return the best powers of this step, each of shape (n,) [kW].
-
-        Raises
-        ------
-        PhysicsError
-            If the observation does not fit the fleet or is not finite.
-        """
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
-
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return these powers as planned, each of shape (n,) [kW]."""
+        """Return the best powers of this step, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         step_h, net = observation.step_h, observation.net_kw
         buy = observation.buy_eur_per_kwh
