@@ -82,8 +82,9 @@ class StochasticDynamicProgramming(AskingController):
     0.929. That twice the mean net load is best says that errors last for hours, for which independent steps make up by
     size.
 
-    The spread of prices was chosen on Houston's prices of 2021 (see :mod:`vpp_sim.ess.arbitrage`): 0 and 0.3 give 0.843
-    and 0.843 with today's prices known, 0.625 and 0.638 with only past ones; on the homes both are alike.
+    The spread of prices was chosen on Houston's prices of 2021 (see :mod:`vpp_sim.ess.arbitrage`), when they were
+    foreseen by repeating the day before: 0 and 0.3 give 0.843 and 0.843 with today's prices known, 0.625 and 0.638 with
+    only past ones; on the homes both are alike.
 
     Parameters
     ----------
