@@ -16,8 +16,8 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``dynamic_programming``, ``cloning``, ``learning`` - labels by backward induction, and how a policy is made from them.
 - ``settings``, ``checkpoint``, ``search`` - what a training is made of, how it goes on, and what suits best.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
-- ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices; ``outlook`` - what its
-  past tells of coming ones.
+- ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices.
+- ``outlook`` - what the past of a market's prices tells of coming ones.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
