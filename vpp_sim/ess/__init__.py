@@ -17,6 +17,7 @@ it, so a scenario changes one name and one conformance test covers them all.
 - ``settings``, ``checkpoint``, ``search`` - what a training is made of, how it goes on, and what suits best.
 - ``curriculum`` - homes, tariffs and batteries put together for training and for trial.
 - ``arbitrage`` - batteries that trade for themselves on a market, and what is known of its prices.
+- ``outlook`` - what the past of a market's prices tells of coming ones.
 - ``network``, ``weights``, ``policy`` - a trained network as matrix products, its card, and the controllers it makes.
 - ``evaluation`` - any controller in closed loop over a series, and its share of the best possible saving.
 
@@ -45,6 +46,7 @@ __all__ = [
     "learning",
     "mpc",
     "network",
+    "outlook",
     "parallel_environment",
     "perfect_foresight",
     "policy",

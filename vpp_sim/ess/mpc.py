@@ -37,8 +37,8 @@ from typing import Self
 import numpy as np
 
 from vpp_sim.arrays import BoolArray, FloatArray
-from vpp_sim.devices.battery import BatteryFleet, project
-from vpp_sim.ess.protocol import StorageObservation, require_observation
+from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.ess.protocol import AskingController, StorageObservation, require_observation
 
 __all__ = ["END_WORTH_SHARE", "WEAR_EUR_PER_KWH", "ModelPredictiveControl", "first_gain_kwh"]
 
@@ -126,7 +126,7 @@ def first_gain_kwh(
     return np.clip(_following_gain_kwh(fleet, net_kw[:, 0], step_h), least, most)
 
 
-class ModelPredictiveControl:
+class ModelPredictiveControl(AskingController):
     """Plans the coming day anew in every step, as if its forecast were certain.
 
     Terminal rule: the day may end at any state of charge, and a stored kWh is then worth what it saves at half of the
@@ -148,18 +148,8 @@ class ModelPredictiveControl:
         """Return an instance; any step will do."""
         return cls()
 
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return the first step of each battery's cheapest plan, each of shape (n,) [kW].
-
-        Raises
-        ------
-        PhysicsError
-            If the observation does not fit the fleet or is not finite.
-        """
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
-
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return that first step as planned, each of shape (n,) [kW]."""
+        """Return the first step of each battery's cheapest plan, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         buy, step_h = observation.buy_eur_per_kwh, observation.step_h
         gain_kwh = first_gain_kwh(

@@ -29,9 +29,9 @@ from cvxpy.atoms.affine.binary_operators import multiply
 from cvxpy.atoms.affine.sum import sum as total
 
 from vpp_sim.arrays import FloatArray, IntArray, require_shape
-from vpp_sim.devices.battery import BatteryFleet, project
+from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.errors import SolveError
-from vpp_sim.ess.protocol import StorageObservation, require_observation
+from vpp_sim.ess.protocol import AskingController, StorageObservation, require_observation
 
 __all__ = ["PerfectForesight", "Schedule", "StorageProgram", "optimal_schedule"]
 
@@ -215,7 +215,7 @@ def optimal_schedule(
     )
 
 
-class PerfectForesight:
+class PerfectForesight(AskingController):
     """Solves the coming day anew in every step, with the truth as its forecast.
 
     Terminal rule: the day may end at any state of charge, and a stored kWh is then worth what it saves at the lowest
@@ -232,7 +232,7 @@ class PerfectForesight:
         """Return an instance; the problem is compiled when it first acts."""
         return cls()
 
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return the first step of the optimum over the window, each of shape (n,) [kW].
 
         Raises
@@ -242,10 +242,6 @@ class PerfectForesight:
         SolveError
             If there is no optimum.
         """
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
-
-    def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return that first step as planned, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
         if self._program is None or not _same(fleet, observation, self._program):
             self._program = StorageProgram(fleet, observation.net_kw.shape[1], observation.step_h)

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from vpp_sim.arrays import FloatArray
-from vpp_sim.devices.battery import BatteryFleet, project
+from vpp_sim.devices.battery import BatteryFleet
 from vpp_sim.ess.actions import asked_powers
 from vpp_sim.ess.features import storage_features
 from vpp_sim.ess.network import ActionNetwork
-from vpp_sim.ess.protocol import StorageObservation, horizon_steps, require_observation
+from vpp_sim.ess.protocol import AskingController, StorageObservation, horizon_steps, require_observation
 from vpp_sim.ess.weights import PRETRAINED, PolicyCard, load_policy, read_policy_card
 
 __all__ = ["DqnController", "PolicyController", "PpoController"]
 
 
-class PolicyController:
+class PolicyController(AskingController):
     """Acts by a network on all batteries in one batch.
 
     Parameters
@@ -49,16 +49,6 @@ class PolicyController:
         """
         horizon_steps(step_s / 3600)
         return cls(load_policy(cls.kind, folder), read_policy_card(cls.kind, folder))
-
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return the powers of the best action of each battery, each of shape (n,) [kW].
-
-        Raises
-        ------
-        PhysicsError
-            If the observation does not fit the fleet or is not finite.
-        """
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
 
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return what the best action of each battery stands for before limits cut it, each of shape (n,) [kW]."""

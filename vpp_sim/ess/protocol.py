@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
-from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.devices.battery import BatteryFleet, project
 from vpp_sim.errors import PhysicsError
 
 __all__ = [
@@ -87,7 +87,20 @@ class Controller(Protocol):
 
 @runtime_checkable
 class AskingController(Controller, Protocol):
-    """A controller that also says what it wants before the batteries' limits cut it, so that cuts can be counted."""
+    """A controller that also says what it wants before the batteries' limits cut it, so that cuts can be counted.
+
+    What inherits from it only asks: acting is asking, and leaving the rest to the limits.
+    """
+
+    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
+        """Return what is asked for as far as each battery can, each of shape (n,) [kW].
+
+        Raises
+        ------
+        PhysicsError
+            If the observation does not fit the fleet or is not finite.
+        """
+        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
 
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return charging and discharging powers, each of shape (n,) [kW], whose projection is what ``act`` returns.

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 
 from vpp_sim.arrays import BoolArray, FloatArray
-from vpp_sim.devices.battery import BatteryFleet, project
-from vpp_sim.ess.protocol import StorageObservation, require_observation
+from vpp_sim.devices.battery import BatteryFleet
+from vpp_sim.ess.protocol import AskingController, StorageObservation, require_observation
 
 __all__ = ["CHEAP_H", "DEAR_H", "Idle", "PriceRule", "SelfConsumption"]
 
@@ -35,7 +35,7 @@ class Idle:
         return np.zeros(len(fleet)), np.zeros(len(fleet))
 
 
-class SelfConsumption:
+class SelfConsumption(AskingController):
     """Stores every surplus and covers every deficit, as far as the battery can; blind to prices and forecasts.
 
     Examples
@@ -54,10 +54,6 @@ class SelfConsumption:
         """Return an instance; any step will do."""
         return cls()
 
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return powers that bring each meter as near to zero as its battery can, each of shape (n,) [kW]."""
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
-
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return powers that would bring each meter to zero, each of shape (n,) [kW]."""
         require_observation(fleet, observation)
@@ -65,7 +61,7 @@ class SelfConsumption:
         return np.maximum(-net_kw, 0.0), np.maximum(net_kw, 0.0)
 
 
-class PriceRule:
+class PriceRule(AskingController):
     """Charges from the grid in the cheapest hours of the window and sells in the dearest; its own home comes first.
 
     1. A surplus is stored, as far as the battery can.
@@ -103,10 +99,6 @@ class PriceRule:
     def open(cls, step_s: int) -> Self:
         """Return an instance with the tuned hours; any step will do."""
         return cls()
-
-    def act(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
-        """Return powers by the rule, as far as the battery can, each of shape (n,) [kW]."""
-        return project(fleet, observation.soc_kwh, *self.ask(fleet, observation), observation.step_h)
 
     def ask(self, fleet: BatteryFleet, observation: StorageObservation) -> tuple[FloatArray, FloatArray]:
         """Return powers by the rule, each of shape (n,) [kW]."""

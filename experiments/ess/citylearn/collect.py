@@ -24,9 +24,9 @@ KNOWS = {
 
 
 def gathered(folder: Path) -> dict[str, Any]:
-    """Return the figures of what ``judge.py`` and ``speed.py`` wrote, and of the cards of the trainings."""
+    """Return the figures that ``judge.py``, ``bounds.py`` and ``speed.py`` wrote, and those of the trainings' cards."""
     figures: dict[str, Any] = {"citylearn_score": {}}
-    for name in ("check", "score", "speed"):
+    for name in ("check", "score", "bounds", "speed"):
         if not (folder / f"{name}.json").is_file():
             continue
         found = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -53,6 +53,15 @@ def table_of(figures: dict[str, Any]) -> str:
             cells.append(f"{mean:.3f}" + (f" ± {spread:.3f} ({seeds} seeds)" if seeds > 1 else ""))
         cells += [" / ".join(f"{found[part][key]:.2f}" for part in PARTS[1:]) for key in ("cost", "emissions", "grid")]
         lines.append("| " + " | ".join(cells) + " |")
+    if "citylearn_if_known" in figures:
+        known = list(next(iter(figures["citylearn_if_known"].values())))
+        lines += [
+            "",
+            "| policy, on the replica, if it knew | " + " | ".join(known) + " |",
+            "|---" * (len(known) + 1) + "|",
+        ]
+        for name, found in figures["citylearn_if_known"].items():
+            lines.append(f"| {name} | " + " | ".join(f"{found[key]:.3f}" for key in known) + " |")
     if "env_steps_per_s_detail" in figures:
         lines += ["", "| environment | steps a second | agent-steps a second |", "|---|---|---|"]
         for name, speed in figures["env_steps_per_s_detail"].items():
