@@ -170,7 +170,10 @@ FEEDERS: Registry[Any] = Registry(
 )
 CHAIN_BACKENDS: Registry[Any] = Registry(
     "chain backend",
-    {"eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain"},
+    {
+        "eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain",
+        "revm": "vpp_sim.chain.revm:RevmChain",
+    },
 )
 SWEEP_EXECUTORS: Registry[Any] = Registry(
     "sweep executor",

@@ -19,4 +19,21 @@ The contracts' compiled artifacts ship in ``artifacts/`` with the hashes of thei
 Importing this package loads no EVM; import the modules by name.
 """
 
-__all__ = ["batch", "contract", "deployment", "eth_tester", "protocol", "settlement"]
+__all__ = [
+    "addresses",
+    "batch",
+    "contract",
+    "deployment",
+    "envelope",
+    "eth_tester",
+    "gas_rules",
+    "local",
+    "mempool",
+    "protocol",
+    "pruning",
+    "revm",
+    "revm_state",
+    "rlp_bytes",
+    "settlement",
+    "wallet",
+]

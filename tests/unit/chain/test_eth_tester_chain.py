@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from vpp_sim.chain.eth_tester import EthTesterChain, development_key
+from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.protocol import Transaction
+from vpp_sim.chain.wallet import development_key
 from vpp_sim.errors import ChainError
 
 GENESIS_S = 1_500_000_000
