@@ -173,6 +173,7 @@ CHAIN_BACKENDS: Registry[Any] = Registry(
     {
         "eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain",
         "revm": "vpp_sim.chain.revm:RevmChain",
+        "rpc": "vpp_sim.chain.rpc:RpcChain",
     },
 )
 SWEEP_EXECUTORS: Registry[Any] = Registry(

@@ -42,8 +42,7 @@ _NOBODY = bytes(20)
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class _Snapshot:
-    head_hash: bytes
-    state_root: bytes
+    header: Any
 
 
 class EthTesterChain(LocalChain):
@@ -135,7 +134,7 @@ class EthTesterChain(LocalChain):
         builder = self._chain.get_transaction_builder()
         result, receipts, computations = self._chain.mine_all([builder.decode(signed.raw) for signed in transactions])
         self._read_head()
-        self._pruner.after_block(self._head, [(kept.head_hash, kept.state_root) for kept in self._live])
+        self._pruner.after_block(self._head, [kept.header for kept in self._live])
         mined = result.imported_block
         return Block(
             number=mined.number,
@@ -148,7 +147,7 @@ class EthTesterChain(LocalChain):
         )
 
     def _snapshot(self) -> object:
-        snapshot = _Snapshot(self._head.hash, self._head.state_root)
+        snapshot = _Snapshot(self._head)
         self._live.add(snapshot)
         return snapshot
 
@@ -156,9 +155,8 @@ class EthTesterChain(LocalChain):
         if not isinstance(snapshot, _Snapshot):
             raise ChainError(f"not a snapshot of this chain: {snapshot!r}")
         chaindb = self._chain.chaindb
-        header = chaindb.get_block_header_by_hash(snapshot.head_hash)
-        chaindb._set_as_canonical_chain_head(chaindb.db, header, GENESIS_PARENT_HASH)  # as eth-tester does
-        self._chain.header = self._chain.create_header_from_parent(header)
+        chaindb._set_as_canonical_chain_head(chaindb.db, snapshot.header, GENESIS_PARENT_HASH)  # as eth-tester does
+        self._chain.header = self._chain.create_header_from_parent(snapshot.header)
         self._read_head()
 
     def _read_head(self) -> None:

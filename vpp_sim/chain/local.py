@@ -131,11 +131,11 @@ class LocalChain(ABC):
 
     def send(self, raw: bytes) -> str:
         """Queue a signed transaction and return its hash; see :meth:`Chain.send`."""
-        return self._mempool.add(decode_transaction(raw))
+        return self._queue(decode_transaction(raw))
 
     def submit(self, transaction: Transaction) -> str:
         """Sign a transaction, queue it, and return its hash; see :meth:`Chain.submit`."""
-        return self._mempool.add(self.sign(transaction))  # signed a moment ago: no need to recover who did
+        return self._queue(self.sign(transaction))  # signed a moment ago: no need to recover who did
 
     def mine(self, timestamp_s: int) -> Block:
         """Mine the queued transactions into one block; see :meth:`Chain.mine`."""
@@ -169,6 +169,10 @@ class LocalChain(ABC):
         self._mempool.clear()
         newest = self.block_number
         self._receipts = {key: receipt for key, receipt in self._receipts.items() if receipt.block_number <= newest}
+
+    def _queue(self, signed: SignedTransaction) -> str:
+        self._mempool.add(signed)
+        return signed.hash
 
     def _forget(self, block_number: int) -> None:
         """Forget receipts of this block and of those before it; they stand in order."""

@@ -9,7 +9,7 @@ from vpp_sim.chain.gas_rules import floor_gas, intrinsic_gas
 from vpp_sim.chain.protocol import TransactionRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vpp_sim.chain.envelope import SignedTransaction
 
@@ -32,7 +32,7 @@ class Mempool:
     def __init__(self, chain_id: int, block_gas_limit: int, state: Callable[[str], tuple[int, int]]) -> None:
         self._chain_id, self._block_gas_limit, self._state = chain_id, block_gas_limit, state
         self._waiting: dict[tuple[str, int], SignedTransaction] = {}
-        self._hashes: set[str] = set()
+        self._hashes: dict[str, SignedTransaction] = {}
         self._count: Counter[str] = Counter()
         self._most_wei: Counter[str] = Counter()
 
@@ -49,8 +49,17 @@ class Mempool:
         """Return the nonce of the account's next transaction."""
         return self._state(account)[0] + self._count[account]
 
-    def add(self, signed: SignedTransaction) -> str:
-        """Check a transaction whose signature is known to be good and queue it, and return its hash.
+    def holds(self, transaction: str) -> bool:
+        """Return whether a transaction of this hash waits."""
+        return transaction in self._hashes
+
+    def add(self, signed: SignedTransaction) -> Callable[[], None]:
+        """Check a transaction whose signature is known to be good, and queue it unless it waits already.
+
+        Returns
+        -------
+        callable
+            Undoes it, and brings back the transaction whose place it took; to be called before anything else is.
 
         Raises
         ------
@@ -58,18 +67,22 @@ class Mempool:
             If anything about it is wrong.
         """
         if signed.hash in self._hashes:
-            return signed.hash
+            return lambda: None
         rival = self._waiting.get((signed.sender, signed.nonce))
         reason = self._gas_fault(signed) or self._place_fault(signed, rival)
         if reason:
             raise TransactionRefusedError(signed.hash, reason)
         if rival is not None:
             self._forget(rival)
-        self._waiting[signed.sender, signed.nonce] = signed  # a rival's place in the order is kept
-        self._hashes.add(signed.hash)
-        self._count[signed.sender] += 1
-        self._most_wei[signed.sender] += signed.most_wei
-        return signed.hash
+        self._put(signed)
+        return lambda: self._undo(signed, rival)
+
+    def drop(self, transactions: Iterable[str]) -> None:
+        """Forget transactions that a node has mined."""
+        for transaction in transactions:
+            signed = self._hashes.get(transaction)
+            if signed is not None:
+                self._remove(signed)
 
     def take(self, base_fee_wei: int) -> tuple[SignedTransaction, ...]:
         """Remove and return the transactions of the next block: those that are sure to fit, in their order."""
@@ -88,12 +101,23 @@ class Mempool:
             self._remove(signed)
         return tuple(taken)
 
+    def _put(self, signed: SignedTransaction) -> None:
+        self._waiting[signed.sender, signed.nonce] = signed  # the place of one that it replaces is kept
+        self._hashes[signed.hash] = signed
+        self._count[signed.sender] += 1
+        self._most_wei[signed.sender] += signed.most_wei
+
+    def _undo(self, signed: SignedTransaction, rival: SignedTransaction | None) -> None:
+        self._remove(signed)
+        if rival is not None:
+            self._put(rival)
+
     def _remove(self, signed: SignedTransaction) -> None:
         del self._waiting[signed.sender, signed.nonce]
         self._forget(signed)
 
     def _forget(self, signed: SignedTransaction) -> None:
-        self._hashes.discard(signed.hash)
+        del self._hashes[signed.hash]
         self._count[signed.sender] -= 1
         self._most_wei[signed.sender] -= signed.most_wei
 

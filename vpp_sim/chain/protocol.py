@@ -287,7 +287,8 @@ class Chain(Protocol):
     def mine(self, timestamp_s: int) -> Block:
         """Mine the queued transactions, as many as are sure to fit and in their order, into one block.
 
-        One whose fees are under the block's base fee waits, and with it what its sender sent later.
+        One whose fees are under the block's base fee waits, and with it what its sender sent later. A node keeps the
+        order of each sender's transactions, and may mix senders.
 
         Parameters
         ----------

@@ -1,9 +1,9 @@
 """Memory of the py-evm chain: forget what no later block can need.
 
 py-evm keeps every block and every state that ever was, about 46 KB a block of a settlement. What a simulation needs is
-less: the state of the newest block and of living snapshots, and the newest 256 blocks, which the ``BLOCKHASH``
-instruction and receipts reach back to. The store is content-addressed, so what is needed is found by walking the tries
-from their roots (mark), and the rest is dropped (sweep), once in 128 blocks.
+less: the state of the newest block and of living snapshots, and the blocks since the oldest of these, at least the
+newest 256, which the ``BLOCKHASH`` instruction and receipts reach back to. The store is content-addressed, so what is
+needed is found by walking the tries from their roots (mark), and the rest is dropped (sweep), once in 128 blocks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import rlp
 from eth.constants import BLANK_ROOT_HASH
 from eth.db.schema import SchemaV1
-from eth_typing import BlockNumber, Hash32
 
 from vpp_sim.chain.local import REMEMBERED_BLOCKS
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pruner"]
 
+_SCHEMA: Any = SchemaV1  # its types are of a package of its own
 _EVERY_BLOCKS = 128
 _HASH_BYTES = 32
 _BRANCH, _LEAF_FLAG = 17, 0x20
@@ -47,39 +47,41 @@ class Pruner:
         self._store: dict[bytes, bytes] = database.wrapped_db.kv_store
         self._genesis_hash = rlp.decode(self._store[_number_key(0)])
 
-    def after_block(self, head: Any, snapshots: Iterable[tuple[bytes, bytes]]) -> None:
+    def after_block(self, head: Any, snapshots: Iterable[Any]) -> None:
         """Forget what is not needed any more, if it is time to.
 
         Parameters
         ----------
         head : BlockHeader
             Of the newest block.
-        snapshots : iterable of (bytes, bytes)
-            Block hash and state root of each living snapshot.
+        snapshots : iterable of BlockHeader
+            Of the blocks that may be returned to, and which a new branch may then begin from.
         """
         if head.block_number % _EVERY_BLOCKS:
             return
         snapshots = tuple(snapshots)
-        blocks = {self._genesis_hash, *self._recent(head), *(block_hash for block_hash, _ in snapshots)}
+        oldest = min((kept.block_number for kept in snapshots), default=head.block_number)
+        oldest = max(min(oldest, head.block_number - REMEMBERED_BLOCKS), 0)
+        blocks = {self._genesis_hash, *self._since(oldest)}
         needed = set(blocks)
         for block_hash in blocks:
             for root in rlp.decode(self._store[block_hash])[_BLOCK_ROOTS]:
                 for node, _ in self._walk(root):
                     needed.add(node)
-        for state_root in {head.state_root, *(root for _, root in snapshots)}:
+        for state_root in {kept.state_root for kept in (head, *snapshots)}:
             needed |= self._state(state_root)
-        self._sweep(needed, blocks, head.block_number - REMEMBERED_BLOCKS)
+        self._sweep(needed, blocks, oldest)
 
-    def _recent(self, head: Any) -> Iterator[bytes]:
-        """Yield the hashes of the newest blocks."""
-        oldest = max(head.block_number - REMEMBERED_BLOCKS, 0)
-        for number in range(oldest, head.block_number + 1):
-            yield rlp.decode(self._store[_number_key(number)])
+    def _since(self, oldest: int) -> Iterator[bytes]:
+        """Yield the hash of each block from `oldest` on, also of an undone branch: py-evm looks up whom it replaces."""
+        for key, value in self._store.items():
+            if key.startswith(_NUMBER_PREFIX) and int(key[len(_NUMBER_PREFIX) :]) >= oldest:
+                yield rlp.decode(value)
 
-    def _sweep(self, needed: set[bytes], blocks: set[bytes], forgotten: int) -> None:
-        needed |= {SchemaV1.make_block_hash_to_score_lookup_key(Hash32(block_hash)) for block_hash in blocks}
+    def _sweep(self, needed: set[bytes], blocks: set[bytes], oldest: int) -> None:
+        needed |= {_SCHEMA.make_block_hash_to_score_lookup_key(block_hash) for block_hash in blocks}
         store = self._store
-        for key in [key for key in store if key not in needed and not _keep(key, store[key], blocks, forgotten)]:
+        for key in [key for key in store if key not in needed and not _keep(key, store[key], blocks, oldest)]:
             del store[key]
 
     def _state(self, root: bytes) -> set[bytes]:
@@ -116,13 +118,13 @@ class Pruner:
 
 
 def _number_key(number: int) -> bytes:
-    return bytes(SchemaV1.make_block_number_to_hash_lookup_key(BlockNumber(number)))
+    return bytes(_SCHEMA.make_block_number_to_hash_lookup_key(number))
 
 
-def _keep(key: bytes, value: bytes, blocks: set[bytes], forgotten: int) -> bool:
+def _keep(key: bytes, value: bytes, blocks: set[bytes], oldest: int) -> bool:
     """Return whether an entry of an index is still needed; nodes, codes and headers are judged by their hash."""
     if key.startswith(_NUMBER_PREFIX):
         return rlp.decode(value) in blocks
     if key.startswith(_TRANSACTION_PREFIX):
-        return int.from_bytes(rlp.decode(value)[0], "big") > forgotten
+        return int.from_bytes(rlp.decode(value)[0], "big") >= oldest
     return len(key) != _HASH_BYTES and not key.startswith(_SCORE_PREFIX)
