@@ -26,7 +26,7 @@ from vpp_sim.chain.protocol import TransactionRefusedError
 from vpp_sim.chain.rlp_bytes import Item, encode_integer, encode_rlp
 
 if TYPE_CHECKING:
-    from eth_keys.datatypes import PrivateKey
+    from coincurve import PrivateKey as Signer
 
     from vpp_sim.chain.protocol import Fees, Transaction
 
@@ -86,9 +86,9 @@ class SignedTransaction:
 
 
 def sign_transaction(
-    transaction: Transaction, key: PrivateKey, *, chain_id: int, nonce: int, fees: Fees
+    transaction: Transaction, signer: Signer, *, chain_id: int, nonce: int, fees: Fees
 ) -> SignedTransaction:
-    """Return `transaction` signed by `key`; the same arguments give the same bytes (RFC 6979)."""
+    """Return `transaction` signed; the same arguments give the same bytes (RFC 6979)."""
     to = b"" if transaction.to is None else to_canonical_address(transaction.to)
     content: list[Item] = [
         encode_integer(chain_id),
@@ -101,8 +101,9 @@ def sign_transaction(
         transaction.data,
         [],
     ]
-    signature = key.sign_msg_hash(keccak(_TYPE + encode_rlp(content)))
-    raw = _TYPE + encode_rlp([*content, *(encode_integer(part) for part in signature.vrs)])
+    signature = signer.sign_recoverable(keccak(_TYPE + encode_rlp(content)), hasher=None)
+    r, s, parity = signature[:32].lstrip(b"\0"), signature[32:64].lstrip(b"\0"), encode_integer(signature[64])
+    raw = _TYPE + encode_rlp([*content, parity, r, s])
     return SignedTransaction(
         raw=raw,
         hash=f"0x{keccak(raw).hex()}",

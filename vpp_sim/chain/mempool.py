@@ -108,8 +108,10 @@ class Mempool:
         self._most_wei[signed.sender] += signed.most_wei
 
     def _undo(self, signed: SignedTransaction, rival: SignedTransaction | None) -> None:
-        self._remove(signed)
-        if rival is not None:
+        if rival is None:
+            self._remove(signed)
+        else:
+            self._forget(signed)
             self._put(rival)
 
     def _remove(self, signed: SignedTransaction) -> None:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coincurve import PrivateKey as Signer
 from eth_keys.datatypes import PrivateKey
 from eth_utils.exceptions import ValidationError
 
@@ -71,12 +72,15 @@ class Wallet:
 
     def __init__(self, keys: Iterable[PrivateKey]) -> None:
         keys = tuple(keys)
-        self._keys: dict[str, PrivateKey] = {key.public_key.to_checksum_address(): key for key in keys}
+        # coincurve's own keys sign without deriving the public key anew each time
+        self._signers: dict[str, Signer] = {
+            key.public_key.to_checksum_address(): Signer(key.to_bytes()) for key in keys
+        }
         if not keys:
             raise ChainError("a wallet needs at least one account, not 0")
-        if len(self._keys) < len(keys):
+        if len(self._signers) < len(keys):
             raise ChainError("a wallet holds each key once")
-        self.keys, self.addresses = keys, tuple(self._keys)
+        self.keys, self.addresses = keys, tuple(self._signers)
 
     @classmethod
     def of_seed(cls, seed: int, *, accounts: int) -> Wallet:
@@ -145,11 +149,11 @@ class Wallet:
         ChainError
             If the sender is none of `addresses`.
         """
-        key = self._keys.get(transaction.sender)
-        if key is None:
+        signer = self._signers.get(transaction.sender)
+        if signer is None:
             raise ChainError(f"no key for sender {transaction.sender}")
-        return sign_transaction(transaction, key, chain_id=chain_id, nonce=nonce, fees=fees)
+        return sign_transaction(transaction, signer, chain_id=chain_id, nonce=nonce, fees=fees)
 
     def __repr__(self) -> str:
         """Return how many accounts there are, and never a key."""
-        return f"<Wallet of {len(self._keys)} accounts>"
+        return f"<Wallet of {len(self._signers)} accounts>"

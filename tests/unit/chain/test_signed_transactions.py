@@ -1,6 +1,7 @@
 """Signed transactions against eth-account, which signs and recovers them by code of its own."""
 
 import pytest
+from coincurve import PrivateKey as Signer
 from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ wei = st.integers(0, 2**96)
 
 def sign(data=b"\x01\x00", to=FRIEND, nonce=3, value_wei=0, gas_limit=50_000, fees=(1_000, 7)):
     transaction = Transaction(SENDER, to, data, gas_limit, value_wei)
-    return sign_transaction(transaction, KEY, chain_id=31_337, nonce=nonce, fees=Fees(*fees))
+    return sign_transaction(transaction, Signer(KEY.to_bytes()), chain_id=31_337, nonce=nonce, fees=Fees(*fees))
 
 
 @given(
