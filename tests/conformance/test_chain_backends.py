@@ -209,6 +209,7 @@ class TestChainBackend:
             ("poor", r"insufficient funds: 0x\w+ has 0 wei and needs \d+"),
             ("little gas", "gas limit 20999 is less than the 21000 that it needs to begin"),
             ("much gas", r"gas limit 999000000 exceeds a block's \d+"),
+            ("long code", r"creation code of 49153 bytes exceeds 49152 \(EIP-3860\)"),
             ("bytes", "not an EIP-1559 transaction"),
         ],
     )
@@ -231,6 +232,7 @@ class TestChainBackend:
             ),
             "little gas": lambda: chain.sign(replace(plain, gas_limit=20_999)).raw,
             "much gas": lambda: chain.sign(replace(plain, gas_limit=999_000_000)).raw,
+            "long code": lambda: chain.sign(Transaction(a, None, bytes(49_153), 5_000_000)).raw,
             "bytes": lambda: b"\x01" + good[1:],
         }
         with pytest.raises(TransactionRefusedError, match=message):

@@ -118,11 +118,14 @@ class EthTesterChain(LocalChain):
             genesis_state={to_canonical_address(address): account for address in wallet.addresses},
         )
         self._backend.account_keys = wallet.keys  # else its front end spends from accounts of its own
+        self._state: Any = None
         self._live: WeakSet[_Snapshot] = WeakSet()
         self._read_head()
         self._pruner = Pruner(self._chain.chaindb.db)
 
     def _account(self, address: str) -> tuple[int, int]:
+        if self._state is None:
+            self._state = self._chain.get_vm(self._chain.header).state
         canonical = to_canonical_address(address)
         return int(self._state.get_nonce(canonical)), int(self._state.get_balance(canonical))
 
@@ -160,9 +163,9 @@ class EthTesterChain(LocalChain):
         self._read_head()
 
     def _read_head(self) -> None:
-        """Take header and state of the newest block, which are asked for more often than blocks are mined."""
+        """Take the header of the newest block; its state is built when somebody asks for an account."""
         self._head: Any = self._chain.get_canonical_head()
-        self._state: Any = self._chain.get_vm(self._chain.header).state
+        self._state = None
 
 
 def _receipts(

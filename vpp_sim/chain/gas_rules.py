@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["floor_gas", "intrinsic_gas", "next_base_fee_wei"]
+__all__ = ["LARGEST_CREATION_CODE_BYTES", "floor_gas", "intrinsic_gas", "next_base_fee_wei"]
+
+LARGEST_CREATION_CODE_BYTES = 49_152
+"""Most creation code that a transaction may carry, by EIP-3860 [B]."""
 
 _TRANSACTION_GAS, _CREATION_GAS, _INITCODE_WORD_GAS = 21_000, 32_000, 2
 _ZERO_BYTE_GAS, _BYTE_GAS, _FLOOR_TOKEN_GAS, _TOKENS_A_BYTE = 4, 16, 10, 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vpp_sim.chain.gas_rules import floor_gas, intrinsic_gas
+from vpp_sim.chain.gas_rules import LARGEST_CREATION_CODE_BYTES, floor_gas, intrinsic_gas
 from vpp_sim.chain.protocol import TransactionRefusedError
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ class Mempool:
             return f"it is for chain {signed.chain_id}, this is chain {self._chain_id}"
         if signed.gas_limit > self._block_gas_limit:
             return f"gas limit {signed.gas_limit} exceeds a block's {self._block_gas_limit}"
+        if signed.to is None and len(signed.data) > LARGEST_CREATION_CODE_BYTES:
+            return f"creation code of {len(signed.data)} bytes exceeds {LARGEST_CREATION_CODE_BYTES} (EIP-3860)"
         needed = max(intrinsic_gas(signed.data, creates=signed.to is None), floor_gas(signed.data))
         if signed.gas_limit < needed:
             return f"gas limit {signed.gas_limit} is less than the {needed} that it needs to begin"

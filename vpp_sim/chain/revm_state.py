@@ -134,7 +134,9 @@ class State:
         self._undone_before = oldest
 
     def undo_to(self, checkpoint: Checkpoint) -> None:
-        """Return to the state of `checkpoint`."""
+        """Return to the state of `checkpoint`; later checkpoints are of a future that is no more."""
+        for later in [kept for kept in self._checkpoints if kept.position > checkpoint.position]:
+            self._checkpoints.discard(later)
         while self._undone_before + len(self._undo) > checkpoint.position:
             entry = self._undo.pop()
             if len(entry) == 2:
@@ -144,11 +146,7 @@ class State:
 
     def knows(self, checkpoint: object) -> bool:
         """Return whether a token is of this state and not of a future that was undone."""
-        return (
-            isinstance(checkpoint, Checkpoint)
-            and checkpoint in self._checkpoints
-            and checkpoint.position <= self._undone_before + len(self._undo)
-        )
+        return isinstance(checkpoint, Checkpoint) and checkpoint in self._checkpoints
 
     def _write_slot(self, address: str, slot: int, value: int) -> None:
         """Write into the database; pyrevm does so only while the journal does not hold the account, and loads it."""

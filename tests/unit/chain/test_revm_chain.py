@@ -40,7 +40,7 @@ def shown(block):
 def stored(chain, contract, slot):
     if isinstance(chain, RevmChain):
         return chain.storage(contract, slot)
-    return chain._state.get_storage(to_canonical_address(contract), slot)
+    return chain._chain.get_vm(chain._chain.header).state.get_storage(to_canonical_address(contract), slot)
 
 
 def act(client, rng):
@@ -202,6 +202,8 @@ def test_snapshots_nest_and_outlive_what_is_undone():
     assert put(3) == told
     chain.restore(early)
     assert chain.storage(store, 0) == 1
+    put(5)
+    put(6)
     with pytest.raises(ChainError, match="not a snapshot of this chain"):
         chain.restore(late)  # its blocks are gone
     assert new(RevmChain).block_number == 0
