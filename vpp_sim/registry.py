@@ -170,7 +170,11 @@ FEEDERS: Registry[Any] = Registry(
 )
 CHAIN_BACKENDS: Registry[Any] = Registry(
     "chain backend",
-    {"eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain"},
+    {
+        "eth_tester": "vpp_sim.chain.eth_tester:EthTesterChain",
+        "revm": "vpp_sim.chain.revm:RevmChain",
+        "rpc": "vpp_sim.chain.rpc:RpcChain",
+    },
 )
 SWEEP_EXECUTORS: Registry[Any] = Registry(
     "sweep executor",

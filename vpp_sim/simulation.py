@@ -5,6 +5,7 @@ Read :func:`simulate` from top to bottom as one tick: agents are added in the or
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -32,6 +33,7 @@ from vpp_sim.agents.scribe import Scribe
 from vpp_sim.agents.settler import Settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
+from vpp_sim.chain.opening import NodeAccess, open_chain
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.data.coverage import require_coverage
 from vpp_sim.forecasting.protocol import Forecaster
@@ -296,8 +298,12 @@ def _settler(
     spec: ChainSpec, seed: int, world: World, clock: Clock, accounts: tuple[str, ...], recorder: Recorder
 ) -> Settler:
     """Return the settler with its contracts deployed, in the hour before the start."""
-    chain = CHAIN_BACKENDS.load(spec.backend)(
-        accounts=len(accounts) + 1, seed=seed, genesis_timestamp_s=int(clock.start.timestamp()) - _SETUP_S
+    chain = open_chain(
+        CHAIN_BACKENDS.load(spec.backend),
+        accounts=len(accounts) + 1,
+        seed=seed,
+        genesis_timestamp_s=int(clock.start.timestamp()) - _SETUP_S,
+        access=NodeAccess(spec.url, spec.key_source, spec.allow_main_network, os.environ),
     )
     initial = int(to_micro_eur(np.array([spec.deposit_eur]))[0])
     client = SettlementClient(

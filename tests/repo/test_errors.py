@@ -20,7 +20,15 @@ SAMPLES: dict[str, tuple[tuple[object, ...], str]] = {
         ("call of settle", "SettlementPeriodAlreadySettled", {"period": 0}),
         "call of settle reverted: SettlementPeriodAlreadySettled(period=0)",
     ),
+    "vpp_sim.chain.json_rpc.RpcError": (
+        ("eth_call", "out of gas", {"gas": 5}),
+        "the node answered eth_call with: out of gas",
+    ),
     "vpp_sim.chain.protocol.CallRevertedError": ((b"\x01\xff",), "call reverted with 0x01ff"),
+    "vpp_sim.chain.protocol.TransactionRefusedError": (
+        ("0xab", "nonce 3 is too low"),
+        "transaction 0xab refused: nonce 3 is too low",
+    ),
     "vpp_sim.errors.ChainError": (("a",), "a"),
     "vpp_sim.errors.ConservationError": (
         (3, "feeder", 0.5, "kWh"),

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vpp_sim.errors import ChainError
 
-__all__ = ["Block", "CallRevertedError", "Chain", "Log", "Receipt", "Transaction"]
+if TYPE_CHECKING:
+    from vpp_sim.chain.envelope import SignedTransaction
+
+__all__ = [
+    "Block",
+    "CallRevertedError",
+    "Chain",
+    "Fees",
+    "Log",
+    "Receipt",
+    "Transaction",
+    "TransactionRefusedError",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +36,31 @@ class Transaction:
         Encoded call, or creation code with its arguments.
     gas_limit : int
         The most gas that it may use [gas].
+    value_wei : int, default 0
+        Native currency that goes with it [wei].
     """
 
     sender: str
     to: str | None
     data: bytes
     gas_limit: int
+    value_wei: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a sender pays for gas, by EIP-1559: the block's base fee and a tip, together never more than a maximum.
+
+    Attributes
+    ----------
+    max_wei : int
+        The most that is paid altogether [wei per gas].
+    priority_wei : int
+        The tip [wei per gas].
+    """
+
+    max_wei: int
+    priority_wei: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +123,12 @@ class Block:
         Height; the genesis is 0.
     hash : str
         Hash of its header.
+    parent_hash : str
+        Hash of the block before.
     timestamp_s : int
         Its time, as Unix time [s].
+    base_fee_wei : int
+        What each unit of gas in it costs before tips [wei per gas].
     gas_used : int
         Gas of all its transactions [gas].
     receipts : tuple of Receipt
@@ -102,9 +137,31 @@ class Block:
 
     number: int
     hash: str
+    parent_hash: str
     timestamp_s: int
+    base_fee_wei: int
     gas_used: int
     receipts: tuple[Receipt, ...]
+
+
+class TransactionRefusedError(ChainError):
+    """A transaction that did not get as far as the queue, and costs nothing.
+
+    Parameters
+    ----------
+    transaction : str
+        Its hash.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, transaction: str, reason: str) -> None:
+        self.transaction, self.reason = transaction, reason
+        super().__init__(transaction, reason)
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"transaction {self.transaction} refused: {self.reason}"
 
 
 class CallRevertedError(ChainError):
@@ -129,14 +186,24 @@ class CallRevertedError(ChainError):
 class Chain(Protocol):
     """An EVM chain whose blocks are mined on demand.
 
-    A backend is constructed as ``Backend(accounts=n, seed=7, genesis_timestamp_s=0)``. Its `accounts` derive from the
-    seed, hold enough native currency to pay for gas, and exist for development only. The same constructor arguments and
-    the same later calls give the same addresses, hashes and gas.
+    A backend that runs inside the process is constructed as ``Backend(accounts=n, seed=7, genesis_timestamp_s=0)``. Its
+    `accounts` derive from the seed, hold enough native currency to pay for gas, and exist for development only. The
+    same constructor arguments and the same later calls give the same addresses, hashes and gas. A backend that speaks
+    to a node is constructed with its address and a wallet (:class:`~vpp_sim.chain.rpc.RpcChain`).
+
+    A transaction takes one of two ways. :meth:`submit` signs with the next nonce and sends: this is what a contract
+    client uses. :meth:`sign` and :meth:`send` are its halves, for who must keep the signed bytes: they can be sent
+    again after a crash, or signed again with the same nonce and higher fees.
     """
 
     @property
     def accounts(self) -> tuple[str, ...]:
         """Addresses that it signs for."""
+        ...
+
+    @property
+    def chain_id(self) -> int:
+        """Number of the chain, which every signature is bound to (EIP-155)."""
         ...
 
     @property
@@ -155,22 +222,73 @@ class Chain(Protocol):
         ...
 
     @property
+    def base_fee_wei(self) -> int:
+        """Base fee of the next block [wei per gas]."""
+        ...
+
+    @property
     def pending(self) -> int:
         """Number of transactions that wait for a block."""
         ...
 
-    def submit(self, transaction: Transaction) -> str:
-        """Sign a transaction, queue it, and return its hash.
+    def nonce(self, account: str) -> int:
+        """Return the nonce of the account's next transaction, counting those that wait."""
+        ...
+
+    def native_balance_wei(self, account: str) -> int:
+        """Return what an account owns of the chain's own currency in the newest block [wei]."""
+        ...
+
+    def sign(
+        self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
+    ) -> SignedTransaction:
+        """Sign a transaction without sending it.
+
+        Parameters
+        ----------
+        transaction : Transaction
+            From one of `accounts`.
+        nonce : int, optional
+            By default the next of its sender. Signing does not count as use of a nonce; sending does.
+        fees : Fees, optional
+            By default what is sure to be mined soon.
 
         Raises
         ------
         ChainError
-            If the sender is none of `accounts`, or the gas limit exceeds that of a block.
+            If the sender is none of `accounts`.
+        """
+        ...
+
+    def send(self, raw: bytes) -> str:
+        """Queue a signed transaction, from whomever, and return its hash.
+
+        One that waits already is not queued twice. One with sender and nonce of a waiting one takes its place if both
+        of its fees are higher by a tenth.
+
+        Raises
+        ------
+        TransactionRefusedError
+            If it is malformed, its signature is invalid, it is for another chain, its nonce is not the next, its sender
+            cannot pay for it, or its gas limit is too low to begin or exceeds that of a block.
+        """
+        ...
+
+    def submit(self, transaction: Transaction) -> str:
+        """Sign a transaction with the next nonce, send it, and return its hash.
+
+        Raises
+        ------
+        ChainError
+            If the sender is none of `accounts`, or the chain refuses the transaction.
         """
         ...
 
     def mine(self, timestamp_s: int) -> Block:
         """Mine the queued transactions, as many as are sure to fit and in their order, into one block.
+
+        One whose fees are under the block's base fee waits, and with it what its sender sent later. A node keeps the
+        order of each sender's transactions, and may mix senders.
 
         Parameters
         ----------
@@ -181,6 +299,13 @@ class Chain(Protocol):
         ------
         ChainError
             If the time is not later.
+        """
+        ...
+
+    def receipt(self, transaction: str) -> Receipt | None:
+        """Return the receipt of a mined transaction, or None if it was not mined in the newest blocks.
+
+        A backend inside the process remembers the receipts of its newest 256 blocks, so that memory stays flat.
         """
         ...
 
@@ -199,13 +324,15 @@ class Chain(Protocol):
     def snapshot(self) -> object:
         """Return a token of the present state, with nothing pending.
 
+        As long as the token is kept, the state can be restored, as often as wanted.
+
         Raises
         ------
         ChainError
-            If a transaction is pending.
+            If a transaction is pending, or the node cannot.
         """
         ...
 
     def restore(self, snapshot: object) -> None:
-        """Return to the state of `snapshot`; later blocks and pending transactions are gone."""
+        """Return to the state of `snapshot`; later blocks, their snapshots and pending transactions are gone."""
         ...

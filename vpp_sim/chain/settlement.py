@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from vpp_sim.chain.batch import PendingBatch, SettledBatch, pack_entries
 from vpp_sim.chain.deployment import deploy, fund, require_success
+from vpp_sim.chain.protocol import Transaction
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
@@ -99,11 +100,11 @@ class SettlementClient:
         if (member_index >= len(self.names)).any():
             raise ChainError(f"period {period} names account {member_index.max()}, there are {len(self.names)}")
         gas_limit = _BATCH_GAS_FIXED + _BATCH_GAS_ENTRY * member_index.size
-        transaction = self.contract.submit(self.operator, gas_limit, "settle", period, packed)
+        data = self.contract.abi.encode("settle", period, packed)
+        transaction = self.chain.submit(Transaction(self.operator, self.contract.address, data, gas_limit))
         amounts = np.zeros(len(self.names), dtype=np.int64)
         amounts[member_index] = amount_micro_eur
-        calldata_bytes = len(self.contract.abi.encode("settle", period, packed))
-        batch = PendingBatch(period, transaction, bytes(keccak(packed)), amounts, calldata_bytes)
+        batch = PendingBatch(period, transaction, bytes(keccak(packed)), amounts, len(data))
         self._pending[transaction] = batch
         return batch
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vpp_sim.chain.eth_tester import EthTesterChain, development_key
+from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.protocol import Transaction
 from vpp_sim.errors import ChainError
 
@@ -21,11 +21,6 @@ def chain():
 
 def creation(chain, data=STOP, gas_limit=100_000, account=0):
     return Transaction(chain.accounts[account], None, data, gas_limit)
-
-
-def test_keys_differ_by_seed_and_by_index():
-    keys = {development_key(seed, index).to_hex() for seed in (1, 2, 12) for index in (0, 1, 21)}
-    assert len(keys) == 9
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def test_a_second_schema_is_not_spoilt_by_changing_the_first() -> None:
         (("prosumers", 3, "battery", "power_kw"), "expected a number in kW, >= 0"),
         (("prosumers", 0, "battery", "efficiency"), "expected a number, > 0, <= 1"),
         (("prosumers", 0, "pv_capacity_kw"), "expected a number in kW, >= 0 or null"),
-        (("chain",), "expected a section with the keys backend, settlement, every, block_time, confirmations, "
-         "deposit_eur or null"),
+        (("chain",), "expected a section with the keys backend, url, keys, allow_main_network, settlement, every, "
+         "block_time, confirmations, deposit_eur or null"),
         (("chain", "deposit_eur"), "expected a number in EUR, > 0, <= 1e+09"),
         (("market", "wholesale", "kind"), "expected day_ahead"),
         (("pricing", "retail", "elasticity"), "expected a number, < 0"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import CHAIN_BACKENDS, FEEDERS
-from vpp_sim.scenario.sections.spec import Spec, registered
+from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.units import SECONDS_PER_HOUR, Count, DurationS, Fraction
 
 __all__ = ["ChainSpec", "NetworkSpec"]
+
+
+_INSIDE_THE_PROCESS = ("eth_tester", "revm")
 
 
 class NetworkSpec(Spec):
@@ -26,7 +30,18 @@ class ChainSpec(Spec):
     """The chain on which the ledger's accounts are settled."""
 
     backend: Annotated[str, *registered(CHAIN_BACKENDS)] = "eth_tester"
-    """Name of the backend."""
+    """Name of the backend: ``eth_tester`` and ``revm`` run inside the process, ``rpc`` speaks to a node."""
+    url: str | None = None
+    """Address of the node, for ``rpc`` alone; without it the environment variable ``VPP_SIM_CHAIN_URL`` is taken, which
+    is where an address with a password belongs."""
+    keys: Literal["development", "environment"] | None = None
+    """Where the keys that sign come from. ``development``: from the seed, no secret, what a chain inside the process
+    always has. ``environment``: the key in ``VPP_SIM_CHAIN_KEY``, or in the keystore of ``VPP_SIM_CHAIN_KEYSTORE`` and
+    ``VPP_SIM_CHAIN_PASSWORD``; what ``rpc`` has unless it says otherwise, which it may for a test node on the same
+    machine. A scenario never holds a key."""
+    allow_main_network: bool = False
+    """First of two switches without which ``rpc`` refuses a public main network; the other is the environment variable
+    ``VPP_SIM_CHAIN_MAIN_NETWORK`` with the chain id."""
     settlement: Literal["netted"] = "netted"
     """``netted``: one transaction a period moves every account's net amount."""
     every: DurationS = SECONDS_PER_HOUR
@@ -46,3 +61,32 @@ class ChainSpec(Spec):
         if block_time_s > SECONDS_PER_HOUR:
             raise ValueError("expected a block time of at most 1h")
         return block_time_s
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_node(cls, url: str | None) -> str | None:
+        if url is None:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RefusalError("expected the address of a node, for example http://127.0.0.1:8545")
+        if parts.username is not None or parts.password is not None:
+            raise RefusalError("expected an address without a password; put this one into VPP_SIM_CHAIN_URL")
+        return url
+
+    @model_validator(mode="after")
+    def _node_for_rpc_alone(self) -> ChainSpec:
+        if self.backend in _INSIDE_THE_PROCESS:
+            no_node = f"{self.backend} runs inside the process"
+            if self.url is not None:
+                raise RefusalError(f"expected no address, since {no_node}; or backend: rpc", ("url",))
+            if self.keys == "environment":
+                raise RefusalError(f"expected development, since {no_node}; or backend: rpc", ("keys",))
+            if self.allow_main_network:
+                raise RefusalError(f"expected false, since {no_node}; or backend: rpc", ("allow_main_network",))
+        return self
+
+    @property
+    def key_source(self) -> Literal["development", "environment"]:
+        """Where the keys come from, also where the scenario does not say."""
+        return self.keys or ("development" if self.backend in _INSIDE_THE_PROCESS else "environment")
