@@ -11,7 +11,7 @@ const solc = require("solc");
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const OUTPUT = process.argv[2] ?? join(ROOT, "..", "vpp_sim", "chain", "artifacts");
-const CONTRACTS = ["EnergySettlement", "SettlementCurrency"];
+const CONTRACTS = ["DirectTrades", "EnergyMarket", "EnergySettlement", "MemberRegistry", "SettlementCurrency"];
 const SETTINGS = {
   evmVersion: "prague",
   optimizer: { enabled: true, runs: 10000 },
