@@ -218,7 +218,7 @@ class MarketWorld:
 
     def mandate(self, member, **changes):
         values = {
-            "member": member, "operator": self.operator, "first": 0, "last": 100, "bought": 5_000, "sold": 5_000,
+            "named": member, "operator": self.operator, "first": 0, "last": 100, "bought": 5_000, "sold": 5_000,
             "buy": 300_000, "sell": 100_000, "allowance": 0,
         } | changes  # fmt: skip
         mandate = tuple(values.values())

@@ -50,6 +50,7 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
     function claim(Settlement calldata settlement, Line calldata line, bytes32[] calldata proof) external override {
         _requireClosedWindow(PROOF, settlement);
         _requireLeaf(settlement, line, proof);
+        _closeLine(settlement.period, line.member);
         Account memory account = _account(line.member);
         MicroEuro limit = _limitOf(account);
         if (limit < line.amount) revert MarketDebitLimitExceeded(line.member, limit, line.amount);
@@ -96,14 +97,14 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
             MicroEuro pot = _pots[period];
             if (_limitOf(account) < line.amount || MicroEuro.wrap(account.balance) < line.amount) continue;
             if (pot + line.amount < ZERO_MICRO_EURO) continue;
+            _closeLine(period, line.member);
             _bookLine(period, line, account, pot);
             ++booked;
         }
     }
 
-    /// @dev Books a line against the pot, once.
+    /// @dev Books a line that was just closed against the pot.
     function _bookLine(uint64 period, Line calldata line, Account memory account, MicroEuro pot) private {
-        _closeLine(period, line.member);
         _pots[period] = pot + line.amount;
         _book(line.member, account, MicroEuro.unwrap(line.amount), WattHour.unwrap(line.traded));
         emit LineClaimed(period, line.member, line.amount);
