@@ -1,11 +1,15 @@
 """A deployed energy market with its people, what they sign, and the trees that a root stands for."""
 
+import json
+import os
+from pathlib import Path
+
 from eth_abi.abi import encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from vpp_sim.chain.contract import Abi, Contract, RevertedError, load_artifact
+from vpp_sim.chain.contract import Abi, Artifact, Contract, RevertedError, load_artifact
 from vpp_sim.chain.deployment import mine_all
 from vpp_sim.chain.eth_tester import EthTesterChain, development_key
 from vpp_sim.chain.protocol import Transaction
@@ -33,6 +37,17 @@ TYPES = {
     "TradeLeaf": "TradeLeaf(uint64 period,uint32 buyer,uint32 seller,int128 energy,uint64 price)",
 }
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+def artifact_of(name):
+    """Return the shipped artifact, or that of the folder which ``MARKET_ARTIFACTS`` names."""
+    folder = os.environ.get("MARKET_ARTIFACTS")
+    path = Path(folder, f"{name}.json") if folder else None
+    if path is None or not path.is_file():
+        return load_artifact(name)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    bytecode = bytes.fromhex(found["bytecode"].removeprefix("0x"))
+    return Artifact(name, found["compiler"], tuple(found["abi"]), bytecode, found["sources_sha256"])
 
 
 def fields(kind):
@@ -102,7 +117,7 @@ class Tree:
 class MarketWorld:
     """The contracts and their people: admin, operator, oracle, guardian, members, and a stranger."""
 
-    def __init__(self, members=4, *, artifacts=load_artifact):
+    def __init__(self, members=4):
         self.chain = EthTesterChain(accounts=members + 5, seed=SEED, genesis_timestamp_s=GENESIS_S)
         names = ("admin", "operator", "oracle", "guardian", "stranger")
         self.admin, self.operator, self.oracle, self.guardian, self.stranger = self.chain.accounts[: len(names)]
@@ -112,7 +127,7 @@ class MarketWorld:
         }
         self.meters = [keccak(text=f"meter {index}") for index in range(members)]
         found = {
-            name: artifacts(name) for name in ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades")
+            name: artifact_of(name) for name in ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades")
         }
         callees = [artifact.abi for artifact in found.values()]
         self.abis = {name: Abi(artifact.abi, callees=callees) for name, artifact in found.items()}
