@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow perf lint format clean
+.PHONY: run test slow perf lint format clean contracts contracts-test contracts-lint
 
 run: .venv/.installed
 	$(BIN)/vpp-sim run scenarios/fontana.yaml
@@ -16,10 +16,26 @@ slow: .venv/.installed
 perf: .venv/.installed
 	$(BIN)/python -m pytest -m perf -s
 
-lint: .venv/.installed
+lint: .venv/.installed contracts-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The contracts: compile into vpp_sim/chain/artifacts, run forge's tests, check the style and look for known weaknesses.
+contracts: contracts/node_modules/.installed
+	cd contracts && npm run --silent build
+
+contracts-test: contracts/node_modules/.installed
+	cd contracts && npm test --silent
+
+contracts-lint: contracts/node_modules/.installed
+	cd contracts && npm run --silent lint
+	@if command -v slither >/dev/null; then node contracts/slither.mjs; \
+	else echo "slither is not installed (pip install slither-analyzer in an environment of its own): skipped"; fi
+
+contracts/node_modules/.installed: contracts/package-lock.json
+	cd contracts && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 format: .venv/.installed
 	$(BIN)/ruff check --fix .

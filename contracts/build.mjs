@@ -1,5 +1,5 @@
 // Compiles src/ with solc and writes one artifact a contract into the Python package.
-// Usage: node build.mjs [output folder]. The same sources and versions give the same bytes.
+// Usage: node build.mjs [output folder [contract ...]]. The same sources and versions give the same bytes.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,14 +10,22 @@ const require = createRequire(import.meta.url);
 const solc = require("solc");
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
-const OUTPUT = process.argv[2] ?? join(ROOT, "..", "vpp_sim", "chain", "artifacts");
-const CONTRACTS = ["EnergySettlement", "SettlementCurrency"];
-const SETTINGS = {
+const [OUTPUT_GIVEN, ...ONLY] = process.argv.slice(2);
+const OUTPUT = OUTPUT_GIVEN ?? join(ROOT, "..", "vpp_sim", "chain", "artifacts");
+// Optimizer runs: many for cheap calls, fewer where the bytecode would come near the limit of 24 576 bytes (EIP-170).
+const RUNS = {
+  DirectTrades: 1000,
+  EnergyMarket: 1000,
+  EnergySettlement: 10000,
+  MemberRegistry: 10000,
+  SettlementCurrency: 10000,
+};
+const settingsOf = (runs) => ({
   evmVersion: "prague",
-  optimizer: { enabled: true, runs: 10000 },
+  optimizer: { enabled: true, runs },
   viaIR: true,
   metadata: { appendCBOR: false, bytecodeHash: "none" }, // comments must not change the bytecode
-};
+});
 
 const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 const sortedObject = (entries) => Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -33,7 +41,7 @@ function selectOutput(name) {
   return [`src/${name}.sol`, { [name]: ["abi", "evm.bytecode.object"] }];
 }
 
-function compile() {
+function compile(runs, names) {
   const read = new Map();
   const load = (path, file) => {
     const content = readFileSync(file, "utf8");
@@ -46,7 +54,7 @@ function compile() {
   const input = {
     language: "Solidity",
     sources,
-    settings: { ...SETTINGS, outputSelection: Object.fromEntries(CONTRACTS.map(selectOutput)) },
+    settings: { ...settingsOf(runs), outputSelection: Object.fromEntries(names.map(selectOutput)) },
   };
   const fromPackages = (path) => {
     try {
@@ -64,18 +72,22 @@ function compile() {
   return { contracts: output.contracts, hashes: sortedObject(read) };
 }
 
-const { contracts, hashes } = compile();
 mkdirSync(OUTPUT, { recursive: true });
-for (const name of CONTRACTS) {
-  const { abi, evm } = contracts[`src/${name}.sol`][name];
-  const artifact = {
-    contract: name,
-    compiler: `solc ${solc.version()}`,
-    openzeppelin: require("@openzeppelin/contracts/package.json").version,
-    settings: SETTINGS,
-    sources_sha256: hashes,
-    abi,
-    bytecode: `0x${evm.bytecode.object}`,
-  };
-  writeFileSync(join(OUTPUT, `${name}.json`), JSON.stringify(artifact, null, 1) + "\n");
+for (const runs of new Set(Object.values(RUNS))) {
+  const names = Object.keys(RUNS).filter((name) => RUNS[name] === runs && (ONLY.length === 0 || ONLY.includes(name)));
+  if (names.length === 0) continue;
+  const { contracts, hashes } = compile(runs, names);
+  for (const name of names) {
+    const { abi, evm } = contracts[`src/${name}.sol`][name];
+    const artifact = {
+      contract: name,
+      compiler: `solc ${solc.version()}`,
+      openzeppelin: require("@openzeppelin/contracts/package.json").version,
+      settings: settingsOf(runs),
+      sources_sha256: hashes,
+      abi,
+      bytecode: `0x${evm.bytecode.object}`,
+    };
+    writeFileSync(join(OUTPUT, `${name}.json`), JSON.stringify(artifact, null, 1) + "\n");
+  }
 }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.contracts.market_world import MarketWorld
 from vpp_sim.chain.contract import RevertedError
 from vpp_sim.chain.deployment import deploy, fund, mine_all
 from vpp_sim.chain.eth_tester import EthTesterChain
@@ -49,5 +50,20 @@ def _deployed():
 @pytest.fixture
 def world(_deployed):
     world, snapshot = _deployed
+    world.chain.restore(snapshot)
+    return world
+
+
+@pytest.fixture(scope="session")
+def _opened():
+    world = MarketWorld()
+    world.fund()
+    return world, world.chain.snapshot()
+
+
+@pytest.fixture
+def place(_opened):
+    """The energy market with four funded members and a bonded operator, as deployed."""
+    world, snapshot = _opened
     world.chain.restore(snapshot)
     return world
