@@ -226,7 +226,6 @@ class RevmChain(LocalChain):
         changes = read_changes(evm.journal_str, self._state.account) if result.is_success else []
         logs = tuple(_log(log) for log in result.logs) if result.is_success else ()
         evm.revert(checkpoint)
-        evm.reset_transient_storage()
         self._state.apply(changes)
         return _Outcome(result.is_success, max(result.gas_used, floor_gas(signed.data)), output, logs)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from eth_utils import to_canonical_address
 
+from vpp_sim.chain.addresses import created_address
 from vpp_sim.chain.batch import pack_entries
 from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.protocol import CallRevertedError, Fees, Transaction
@@ -147,9 +148,23 @@ def test_contracts_that_create_and_destroy_contracts_agree():
         for argument in (0, 1, 1, 0):
             chain.submit(Transaction(chain.accounts[1], maker, argument.to_bytes(32, "big"), 500_000))
             blocks.append(shown(chain.mine(chain.timestamp_s + 12)))
-        shows.append((maker, blocks, chain.nonce(maker)))
+        children = [chain.nonce(created_address(maker, nonce)) for nonce in range(1, 5)]
+        shows.append((maker, blocks, chain.nonce(maker), children))
     assert shows[0] == shows[1]
-    assert shows[0][2] == 5  # it made four, and began with 1
+    assert shows[0][2:] == (5, [1, 0, 0, 1])  # it made four, and began with 1; two are gone
+
+
+def test_prevrandao_is_another_in_each_block_and_the_same_in_each_run():
+    stories = []
+    for _ in range(2):
+        chain = new(RevmChain)
+        asks = create(chain, "445f5260205ff3")
+        stories.append([])
+        for _ in range(4):
+            chain.mine(chain.timestamp_s + 12)
+            stories[-1].append(chain.call(asks, b""))
+    assert stories[0] == stories[1]
+    assert len(set(stories[0])) == 4
 
 
 def test_call_data_that_does_little_pays_the_floor_of_eip_7623():
