@@ -32,7 +32,9 @@ def netted_gas(n):
     return [receipt.gas_used for receipt in used[1:]]
 
 
-@pytest.mark.parametrize("n", [13, pytest.param(100, marks=pytest.mark.slow), pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "n", [13, pytest.param(100, marks=pytest.mark.slow), pytest.param(1_000, marks=pytest.mark.slow)]
+)
 def test_a_netted_batch_costs_what_is_written(n):
     second, third = netted_gas(n)
     assert second == third == EXPECTED[f"netted_{n}"]
@@ -74,9 +76,7 @@ def test_contracts_are_far_below_the_limit_of_deployed_code(place):
         "EnergyMarket": place.market, "DirectTrades": place.direct, "MemberRegistry": place.registry,
         "SettlementCurrency": place.currency,
     }  # fmt: skip
-    sizes = {
-        name: len(state.get_code(to_canonical_address(contract.address))) for name, contract in contracts.items()
-    }
+    sizes = {name: len(state.get_code(to_canonical_address(contract.address))) for name, contract in contracts.items()}
     assert sizes == EXPECTED["contract_bytes"]
     assert max(sizes.values()) <= 24_576 * 0.8  # EIP-170
 
@@ -86,6 +86,8 @@ def test_the_readme_shows_the_same_figures():
     for n in (13, 100, 1_000):
         gas = EXPECTED[f"netted_{n}"]
         assert f"| netted, {n:,} accounts | {gas:,} | {gas / n:,.0f} an account |" in text
-    assert f"| root over 1,024 trades | {EXPECTED['post_root']:,} | {EXPECTED['post_root'] / TRADES:.1f} a trade |" in text
+    assert (
+        f"| root over 1,024 trades | {EXPECTED['post_root']:,} | {EXPECTED['post_root'] / TRADES:.1f} a trade |" in text
+    )
     for name, size in EXPECTED["contract_bytes"].items():
         assert f"| `{name}` | {size:,} |" in text
