@@ -1,13 +1,30 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
 import {IMarketAccounts} from "../src/interfaces/IMarketAccounts.sol";
+import {IMarketSignatures} from "../src/interfaces/IMarketSignatures.sol";
 import {INettedSettlement} from "../src/interfaces/INettedSettlement.sol";
 import {IPooledSettlement} from "../src/interfaces/IPooledSettlement.sol";
 import {SettlementEntries} from "../src/libraries/SettlementEntries.sol";
-import {Line, Order, Settlement, Trade} from "../src/types/MarketTypes.sol";
+import {Line, Order, Reading, Settlement, Trade} from "../src/types/MarketTypes.sol";
 import {MicroEuro, MicroEuroPerKwh, WattHour} from "../src/types/Quantities.sol";
 import {MarketFixture} from "./MarketFixture.sol";
+
+/// @dev An oracle that is a contract: it keeps its address when its key changes (ERC-1271).
+contract KeptOracle is IERC1271 {
+    address private _key;
+
+    function setKey(address key) external {
+        _key = key;
+    }
+
+    function isValidSignature(bytes32 hash, bytes calldata signature) external view override returns (bytes4) {
+        return ECDSA.recoverCalldata(hash, signature) == _key ? IERC1271.isValidSignature.selector : bytes4(0);
+    }
+}
 
 /// @dev Unit and fuzz tests of the market.
 contract EnergyMarketTest is MarketFixture {
@@ -23,12 +40,27 @@ contract EnergyMarketTest is MarketFixture {
         assert(_escrowIsOwed());
     }
 
+    function test_AContractSignsWithItsPresentKey() public {
+        KeptOracle oracle = new KeptOracle();
+        _registry.grantRole(_registry.ORACLE_ROLE(), address(oracle));
+        oracle.setKey(VM.addr(0x0B));
+        VM.warp(GENESIS + PERIOD_S);
+        Reading memory reading = Reading(_meterOf(0), 0, WattHour.wrap(-7));
+        bytes memory signature = _sign(0x0B, _readingDigest(reading));
+        oracle.setKey(VM.addr(0x0C));
+        VM.expectPartialRevert(IMarketSignatures.MarketInvalidSignature.selector);
+        _direct.recordReading(reading, address(oracle), signature);
+        _direct.recordReading(reading, address(oracle), _sign(0x0C, _readingDigest(reading)));
+        (bool recorded, WattHour energy,) = _direct.readingOf(address(oracle), _meterOf(0), 0);
+        assert(recorded && WattHour.unwrap(energy) == -7);
+    }
+
     function testFuzz_CostRoundsTowardsZero(int64 energy, uint64 price) public pure {
         int256 exact = int256(energy) * int256(uint256(price));
         int256 cost = MicroEuro.unwrap(WattHour.wrap(energy).costAt(MicroEuroPerKwh.wrap(price)));
         int256 most = MicroEuro.unwrap(WattHour.wrap(energy).costAtMost(MicroEuroPerKwh.wrap(price)));
-        int256 error = exact - cost * 1000;
-        assert(exact >= 0 ? error >= 0 && error < 1000 : error <= 0 && error > -1000);
+        int256 rest = exact - cost * 1000;
+        assert(exact >= 0 ? rest >= 0 && rest < 1000 : rest <= 0 && rest > -1000);
         assert(most * 1000 >= exact && most * 1000 < exact + 1000);
     }
 

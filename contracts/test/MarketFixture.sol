@@ -72,7 +72,7 @@ contract MarketFixture is Cheats {
 
     function _order(uint32 maker, uint64 period, int128 energy, uint64 price, uint64 penalty, uint64 nonce)
         internal
-        view
+        pure
         returns (Order memory)
     {
         uint64 end = GENESIS + (period + 1) * PERIOD_S;
@@ -84,11 +84,13 @@ contract MarketFixture is Cheats {
 
     function _record(uint32 member, uint64 period, int128 energy) internal {
         Reading memory reading = Reading(_meterOf(member), period, WattHour.wrap(energy));
-        bytes32 structHash = keccak256(
-            abi.encode(keccak256("Reading(bytes32 meter,uint64 period,int128 energy)"), reading)
-        );
-        bytes memory signature = _sign(ORACLE_KEY, _digest("DirectTrades", address(_direct), structHash));
+        bytes memory signature = _sign(ORACLE_KEY, _readingDigest(reading));
         _direct.recordReading(reading, VM.addr(ORACLE_KEY), signature);
+    }
+
+    function _readingDigest(Reading memory reading) internal view returns (bytes32) {
+        bytes32 kind = keccak256("Reading(bytes32 meter,uint64 period,int128 energy)");
+        return _digest("DirectTrades", address(_direct), keccak256(abi.encode(kind, reading)));
     }
 
     function _settleNetted(uint64 period, bytes memory entries) internal {

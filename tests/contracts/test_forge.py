@@ -20,7 +20,7 @@ def run(tool, *arguments):
 def test_forge_passes_its_fuzz_and_invariant_tests():
     done = run("forge", "test", "--offline")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 tests passed, 0 failed, 0 skipped" in done.stdout
+    assert "8 tests passed, 0 failed, 0 skipped" in done.stdout
     assert "(runs: 1000, calls: 50000" in done.stdout
 
 
