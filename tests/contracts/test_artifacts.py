@@ -26,7 +26,7 @@ def install_packages(npm):
     if (CONTRACTS / "node_modules" / "solc").is_dir():
         return
     done = subprocess.run(
-        [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [npm, "ci", "--omit=dev", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=CONTRACTS,
         capture_output=True,
         text=True,
