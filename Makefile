@@ -28,10 +28,11 @@ contracts: contracts/node_modules/.installed
 contracts-test: contracts/node_modules/.installed
 	cd contracts && npm test --silent
 
-contracts-lint: contracts/node_modules/.installed
-	cd contracts && npm run --silent lint
-	@if command -v slither >/dev/null; then node contracts/slither.mjs; \
-	else echo "slither is not installed (pip install slither-analyzer in an environment of its own): skipped"; fi
+contracts-lint:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.installed && \
+	  cd contracts && npm run --silent lint; else echo "node is not installed: solhint skipped"; fi
+	@if command -v slither >/dev/null && command -v node >/dev/null; then node contracts/slither.mjs; \
+	else echo "slither is not installed (pip install slither-analyzer, in an environment of its own): skipped"; fi
 
 contracts/node_modules/.installed: contracts/package-lock.json
 	cd contracts && npm ci --no-audit --no-fund --ignore-scripts

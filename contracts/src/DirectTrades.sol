@@ -71,7 +71,8 @@ contract DirectTrades is MeterReadings, Multicall, IDirectTrades {
         uint32 taker = _registry.memberOf(msg.sender);
         bytes32 hash = _requireGood(order, signature);
         _fill(hash, order, energy);
-        Trade memory trade;
+        // slither-disable-next-line uninitialized-local
+        Trade memory trade; // zeros at first, filled here and in _openTrade
         (trade.buyer, trade.seller) = order.sells ? (taker, order.maker) : (order.maker, taker);
         (trade.price, trade.timeout) = (order.price, order.timeout);
         return _openTrade(trade, order, energy);
@@ -92,7 +93,8 @@ contract DirectTrades is MeterReadings, Multicall, IDirectTrades {
         if (wanted < energy) energy = wanted;
         _fill(offerHash, offer, energy);
         _fill(bidHash, bid, energy);
-        Trade memory trade;
+        // slither-disable-next-line uninitialized-local
+        Trade memory trade; // zeros at first, filled here and in _openTrade
         (trade.buyer, trade.seller) = (bid.maker, offer.maker);
         trade.price = _mean(offer.price, bid.price);
         trade.timeout = bid.timeout < offer.timeout ? bid.timeout : offer.timeout;

@@ -122,9 +122,7 @@ class MarketWorld:
         names = ("admin", "operator", "oracle", "guardian", "stranger")
         self.admin, self.operator, self.oracle, self.guardian, self.stranger = self.chain.accounts[: len(names)]
         self.members = self.chain.accounts[len(names) :]
-        self.keys = {
-            account: development_key(SEED, index) for index, account in enumerate(self.chain.accounts)
-        }
+        self.keys = {account: development_key(SEED, index) for index, account in enumerate(self.chain.accounts)}
         self.meters = [keccak(text=f"meter {index}") for index in range(members)]
         found = {
             name: artifact_of(name) for name in ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades")
@@ -148,9 +146,7 @@ class MarketWorld:
 
     def _appoint(self):
         for role, account in (("OPERATOR", self.operator), ("ORACLE", self.oracle), ("GUARDIAN", self.guardian)):
-            self.registry.submit(
-                self.admin, CALL_GAS, "grantRole", self.registry.call(f"{role}_ROLE"), account
-            )
+            self.registry.submit(self.admin, CALL_GAS, "grantRole", self.registry.call(f"{role}_ROLE"), account)
         mine_all(self.chain, self.registry.abi, "roles")
         for first in range(0, len(self.members), 100):
             some = range(first, min(first + 100, len(self.members)))

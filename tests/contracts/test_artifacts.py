@@ -26,7 +26,10 @@ def install_packages(npm):
     if (CONTRACTS / "node_modules" / "solc").is_dir():
         return
     done = subprocess.run(
-        [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=CONTRACTS, capture_output=True, text=True
+        [npm, "ci", "--omit=dev", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=CONTRACTS,
+        capture_output=True,
+        text=True,
     )
     if done.returncode and (reason := UNREACHABLE.search(done.stderr)):
         pytest.skip(f"npm registry cannot be reached: {reason[0]}")

@@ -275,9 +275,7 @@ def test_anybody_matches_two_signed_orders_at_their_mean(place):
 def test_orders_that_do_not_fit_are_not_matched(place, changes):
     offer, offer_signature = place.signed_order(0, sells=True)
     bid, bid_signature = place.signed_order(1, **({"sells": False} | changes))
-    error, found = place.refuse(
-        place.stranger, place.direct, "matchOrders", offer, offer_signature, bid, bid_signature
-    )
+    error, found = place.refuse(place.stranger, place.direct, "matchOrders", offer, offer_signature, bid, bid_signature)
     assert error == "MarketOrdersDiffer"
     assert found == {"offer": place.digest("Order", offer), "bid": place.digest("Order", bid)}
 

@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.contracts.market_world import AWARD, CURVE_ORDER, GENESIS_S, MINIMUM_BOND, PERIOD_S, START_MICRO_EUR, WINDOW_S
+from tests.contracts.market_world import (
+    AWARD,
+    CURVE_ORDER,
+    GENESIS_S,
+    MINIMUM_BOND,
+    PERIOD_S,
+    START_MICRO_EUR,
+    WINDOW_S,
+)
 from vpp_sim.chain.contract import RevertedError
 
 NOBODY = "0x" + "00" * 20

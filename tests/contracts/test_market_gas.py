@@ -32,7 +32,26 @@ def netted_gas(n):
     return [receipt.gas_used for receipt in used[1:]]
 
 
-@pytest.mark.parametrize("n", [13, pytest.param(100, marks=pytest.mark.slow), pytest.param(1_000, marks=pytest.mark.slow)])
+def claim_many_gas(n):
+    """Return the gas of claiming for n members in one call, in a period of n balances and 1,024 trades."""
+    world = MarketWorld(n)
+    world.fund(start=10**9, limit=10**9)
+    amounts = [index * 12_345 - 50_000 for index in range(n)]
+    amounts[-1] -= sum(amounts)
+    lines = [(index, amount, 0) for index, amount in enumerate(amounts)]
+    settlement, tree = world.post(0, lines, [(0, 1, 1_000 + i, 200_000) for i in range(TRADES)])
+    by_leaf = {world.leaf(0, line): line for line in lines}
+    ordered, steps, flags = tree.multiproof(by_leaf)
+    world.wait_until(settlement[2] + WINDOW_S)
+    arguments = (settlement, [by_leaf[leaf] for leaf in ordered], steps, flags)
+    receipt = world.do(world.stranger, world.market, "claimMany", *arguments, gas=25_000_000)
+    assert len(world.market.events(receipt)) == n
+    return receipt.gas_used
+
+
+@pytest.mark.parametrize(
+    "n", [13, pytest.param(100, marks=pytest.mark.slow), pytest.param(1_000, marks=pytest.mark.slow)]
+)
 def test_a_netted_batch_costs_what_is_written(n):
     second, third = netted_gas(n)
     assert second == third == EXPECTED[f"netted_{n}"]
@@ -57,6 +76,11 @@ def test_a_root_over_a_thousand_trades_and_its_claims(place):
         assert (name, receipt.gas_used) == (name, EXPECTED[name])
 
 
+@pytest.mark.slow
+def test_claims_of_a_hundred_members_in_one_call():
+    assert claim_many_gas(100) == EXPECTED["claim_many_100"]
+
+
 def test_a_direct_trade_from_end_to_end(place):
     order, signature = place.signed_order(0, sells=True)
     accepted = place.do(place.members[1], place.direct, "acceptOrder", order, signature, 2_000)
@@ -74,9 +98,7 @@ def test_contracts_are_far_below_the_limit_of_deployed_code(place):
         "EnergyMarket": place.market, "DirectTrades": place.direct, "MemberRegistry": place.registry,
         "SettlementCurrency": place.currency,
     }  # fmt: skip
-    sizes = {
-        name: len(state.get_code(to_canonical_address(contract.address))) for name, contract in contracts.items()
-    }
+    sizes = {name: len(state.get_code(to_canonical_address(contract.address))) for name, contract in contracts.items()}
     assert sizes == EXPECTED["contract_bytes"]
     assert max(sizes.values()) <= 24_576 * 0.8  # EIP-170
 
@@ -86,6 +108,19 @@ def test_the_readme_shows_the_same_figures():
     for n in (13, 100, 1_000):
         gas = EXPECTED[f"netted_{n}"]
         assert f"| netted, {n:,} accounts | {gas:,} | {gas / n:,.0f} an account |" in text
-    assert f"| root over 1,024 trades | {EXPECTED['post_root']:,} | {EXPECTED['post_root'] / TRADES:.1f} a trade |" in text
+    assert (
+        f"| root over 1,024 trades | {EXPECTED['post_root']:,} | {EXPECTED['post_root'] / TRADES:.1f} a trade |" in text
+    )
     for name, size in EXPECTED["contract_bytes"].items():
         assert f"| `{name}` | {size:,} |" in text
+
+
+def test_the_readme_shows_the_same_single_figures():
+    text = README.read_text(encoding="utf-8")
+    shown = {
+        "claim_first": "claim, first of a period", "claim": "claim, later", "direct_accept": "direct: accept",
+        "direct_reading": "direct: reading", "direct_settle": "direct: settle",
+        "claim_many_100": "claim, 100 members in one call",
+    }  # fmt: skip
+    for name, words in shown.items():
+        assert f"| {words} | {EXPECTED[name]:,} |" in text

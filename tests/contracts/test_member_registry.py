@@ -19,7 +19,9 @@ def test_nobody_is_registered_twice_and_zero_never(place):
         assert error == ("RegistryInvalidAccount", {"account": accounts[-1].lower()})
 
 
-@pytest.mark.parametrize(("function", "arguments"), [("registerMembers", ([NOBODY],)), ("assignMeters", ([], [], NOBODY))])
+@pytest.mark.parametrize(
+    ("function", "arguments"), [("registerMembers", ([NOBODY],)), ("assignMeters", ([], [], NOBODY))]
+)
 def test_only_the_operator_registers(place, function, arguments):
     for account in (place.admin, place.members[0], place.oracle, place.guardian):
         error, _ = place.refuse(account, place.registry, function, *arguments)
@@ -41,9 +43,7 @@ def test_meters_are_unique_and_stay_until_their_member_gives_them_up(place):
     receipt = place.do(place.members[0], place.registry, "releaseMeter")
     (event,) = place.registry.events(receipt)
     assert (event.name, event.arguments) == ("MeterReleased", {"member": 0, "meter": place.meters[0]})
-    receipt = place.do(
-        place.operator, place.registry, "assignMeters", [4, 0], [place.meters[0], spare], place.oracle
-    )
+    receipt = place.do(place.operator, place.registry, "assignMeters", [4, 0], [place.meters[0], spare], place.oracle)
     assert [event.arguments["member"] for event in place.registry.events(receipt)] == [4, 0]
     assert place.registry.call("meterOf", 0) == (spare, place.oracle.lower())
 

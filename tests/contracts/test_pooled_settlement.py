@@ -257,7 +257,10 @@ def test_creditors_wait_for_a_debtor_who_cannot_pay(place):
     place.wait_until(settlement[2] + WINDOW_S)
     poor = ("MarketInsufficientBalance", {"member": 1, "balance": 299, "needed": 300})
     assert refuse_claim(place, settlement, tree, (1, 300, 0)) == poor
-    assert claim_many(place, settlement, tree, [(0, 400, 0), (1, 300, 0), (2, -400, 0), (3, -300, 0)]) in ({0, 2}, {0, 3})
+    assert claim_many(place, settlement, tree, [(0, 400, 0), (1, 300, 0), (2, -400, 0), (3, -300, 0)]) in (
+        {0, 2},
+        {0, 3},
+    )
     place.do(place.members[1], place.currency, "approve", place.market.address, 1)
     place.do(place.members[1], place.market, "deposit", 1)
     claim_many(place, settlement, tree, [(0, 400, 0), (1, 300, 0), (2, -400, 0), (3, -300, 0)])

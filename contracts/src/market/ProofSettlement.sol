@@ -32,6 +32,8 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
     ) external override {
         _requireChallengeable(settlement, line, proof);
         _requireMandate(evidence, line.member, settlement.period);
+        // A void root moves no money, so the overcharge does not matter.
+        // slither-disable-next-line unused-return
         (bool broken,) = LineRules.againstMandate(line, evidence.mandate);
         _reject(settlement, line.member, broken);
     }
@@ -42,6 +44,8 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
         override
     {
         _requireChallengeable(settlement, line, proof);
+        // A void root moves no money, so the overcharge does not matter.
+        // slither-disable-next-line unused-return
         (bool broken,) = LineRules.againstReading(line, _requireReadingOf(line.member, settlement.period));
         _reject(settlement, line.member, broken);
     }
