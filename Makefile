@@ -29,10 +29,14 @@ contracts-test: contracts/node_modules/.installed
 	cd contracts && npm test --silent
 
 contracts-lint:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.installed && \
-	  cd contracts && npm run --silent lint; else echo "node is not installed: solhint skipped"; fi
-	@if command -v slither >/dev/null && command -v node >/dev/null; then node contracts/slither.mjs; \
-	else echo "slither is not installed (pip install slither-analyzer, in an environment of its own): skipped"; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory contracts/node_modules/.installed .slither/.installed && \
+	  (cd contracts && npm run --silent lint) && PATH="$(CURDIR)/.slither/bin:$$PATH" node contracts/slither.mjs; \
+	else echo "Node is not installed: solhint and slither skipped"; fi
+
+.slither/.installed: Makefile
+	$(PYTHON) -m venv .slither
+	.slither/bin/pip install --quiet --disable-pip-version-check slither-analyzer==0.11.6
+	@touch $@
 
 contracts/node_modules/.installed: contracts/package-lock.json
 	cd contracts && npm ci --no-audit --no-fund --ignore-scripts
@@ -43,7 +47,7 @@ format: .venv/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis contracts/node_modules
+	rm -rf .venv .slither .mypy_cache .ruff_cache .pytest_cache .hypothesis contracts/node_modules
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "Installing into .venv (some minutes the first time) ..."

@@ -38,6 +38,7 @@ __all__ = [
     "json_rpc",
     "local",
     "mempool",
+    "merkle",
     "networks",
     "opening",
     "protocol",
