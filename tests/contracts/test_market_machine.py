@@ -67,8 +67,10 @@ class Market(RuleBasedStateMachine):
         self.model.limit[member] = amount
         self.both(True, self.w.members[member], self.w.market, "setDebitLimit", amount)
 
-    @rule()
-    def pause(self):
+    @rule(chance=st.integers(0, 5))
+    def pause(self, chance):
+        if chance and not self.model.paused:
+            return
         function = "unpause" if self.model.paused else "pause"
         self.model.paused = not self.model.paused
         self.both(True, self.w.guardian, self.w.market, function)
@@ -101,6 +103,9 @@ class Market(RuleBasedStateMachine):
             self.trades.append((self.w.opened(receipt)[0], deal))
 
     @rule(member=members, period=periods, energy=energies)
+    def record(self, member, period, energy):
+        self.reading(member, period, energy)
+
     def reading(self, member, period, energy):
         expected = self.model.record(member, period, energy, over=self.over(period))
         reading = (self.w.meters[member], period, energy)
@@ -112,6 +117,9 @@ class Market(RuleBasedStateMachine):
         if not self.trades:
             return
         trade, deal = data.draw(st.sampled_from(self.trades))
+        if data.draw(st.booleans()):
+            self.w.wait_until(self.w.end_of(deal.period))
+            self.reading(deal.seller, deal.period, data.draw(energies))
         now_s = self.w.chain.timestamp_s + 1
         expected = self.model.refund(deal, now_s) if refund else self.model.pay(deal)
         self.both(expected, self.w.stranger, self.w.direct, "refundTrade" if refund else "settleTrade", trade)
@@ -164,6 +172,8 @@ class Market(RuleBasedStateMachine):
             return
         period = data.draw(st.sampled_from(sorted(self.settlements)))
         settlement, lines, proof = self.settlements[period]
+        if data.draw(st.booleans()):
+            self.reading(member, period, data.draw(energies))
         metered = self.model.readings.get((member, period))
         able = metered is not None and self.w.chain.timestamp_s + 1 < settlement[2] + WINDOW_S
         sender, market = self.w.members[member], self.w.market
