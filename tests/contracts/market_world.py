@@ -11,8 +11,9 @@ from eth_utils.crypto import keccak
 
 from vpp_sim.chain.contract import Abi, Artifact, Contract, RevertedError, load_artifact
 from vpp_sim.chain.deployment import mine_all
-from vpp_sim.chain.eth_tester import EthTesterChain, development_key
+from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.protocol import Transaction
+from vpp_sim.chain.wallet import development_key
 
 GENESIS_S, PERIOD_S, WINDOW_S = 1_500_000_000, 3_600, 7_200
 MINIMUM_BOND, AWARD = 1_000_000, 1_000
