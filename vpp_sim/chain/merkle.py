@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_hash.auto import keccak
+from eth_utils.crypto import keccak
 
 from vpp_sim.errors import ChainError
 
