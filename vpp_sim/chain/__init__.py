@@ -48,5 +48,6 @@ __all__ = [
     "rlp_bytes",
     "rpc",
     "settlement",
+    "statements",
     "wallet",
 ]

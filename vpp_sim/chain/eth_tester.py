@@ -146,7 +146,7 @@ class EthTesterChain(LocalChain):
             timestamp_s=mined.header.timestamp,
             base_fee_wei=mined.header.base_fee_per_gas,
             gas_used=mined.header.gas_used,
-            receipts=_receipts(mined.number, transactions, receipts, computations),
+            receipts=_receipts(mined.header, transactions, receipts, computations),
         )
 
     def _snapshot(self) -> object:
@@ -169,7 +169,7 @@ class EthTesterChain(LocalChain):
 
 
 def _receipts(
-    block_number: int,
+    header: Any,
     transactions: Sequence[SignedTransaction],
     receipts: Sequence[Any],
     computations: Sequence[Any],
@@ -181,7 +181,8 @@ def _receipts(
         converted.append(
             Receipt(
                 transaction=signed.hash,
-                block_number=block_number,
+                block_number=header.block_number,
+                timestamp_s=header.timestamp,
                 gas_used=receipt.gas_used - gas_before,
                 succeeded=computation.is_success,
                 contract=checksum_address(computation.msg.storage_address) if created else None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import finalize
 
+from vpp_sim.chain.protocol import NodeDownError
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
@@ -84,8 +85,10 @@ class JsonRpc:
         ------
         RpcError
             If it answers an error.
+        NodeDownError
+            If it does not answer.
         ChainError
-            If it does not answer, or not JSON-RPC.
+            If what it answers is not JSON-RPC.
         """
         return _result(method, self._post(self._request(method, params)))
 
@@ -96,8 +99,10 @@ class JsonRpc:
         ------
         RpcError
             If it answers an error to one of them.
+        NodeDownError
+            If it does not answer.
         ChainError
-            If it does not answer, or not JSON-RPC.
+            If what it answers is not JSON-RPC.
         """
         calls = list(calls)
         if not calls:
@@ -122,7 +127,7 @@ class JsonRpc:
         try:
             status, answer = self._exchange(body)
         except (OSError, HTTPException) as error:
-            raise ChainError(f"node {self.host} does not answer: {type(error).__name__}: {error}") from error
+            raise NodeDownError(f"node {self.host} does not answer: {type(error).__name__}: {error}") from error
         if status != _OK:
             raise ChainError(f"node {self.host} answers HTTP {status}: {answer[:200].decode(errors='replace')}")
         try:

@@ -16,6 +16,7 @@ __all__ = [
     "Chain",
     "Fees",
     "Log",
+    "NodeDownError",
     "Receipt",
     "Transaction",
     "TransactionRefusedError",
@@ -92,6 +93,8 @@ class Receipt:
         Hash of the transaction, ``0x`` and 64 hexadecimal digits.
     block_number : int
         The block it was mined in.
+    timestamp_s : int
+        Time of that block, as Unix time [s].
     gas_used : int
         Gas it used alone [gas].
     succeeded : bool
@@ -106,6 +109,7 @@ class Receipt:
 
     transaction: str
     block_number: int
+    timestamp_s: int
     gas_used: int
     succeeded: bool
     contract: str | None
@@ -162,6 +166,10 @@ class TransactionRefusedError(ChainError):
     def __str__(self) -> str:
         """Return the message."""
         return f"transaction {self.transaction} refused: {self.reason}"
+
+
+class NodeDownError(ChainError):
+    """A node that does not answer now, and may later; nothing that it was asked to do is known to be done."""
 
 
 class CallRevertedError(ChainError):

@@ -162,7 +162,7 @@ class RevmChain(LocalChain):
     def _mine(self, block: NextBlock, transactions: tuple[SignedTransaction, ...]) -> Block:
         number, base_fee_wei = self._head.number + 1, self.base_fee_wei
         self._evm.set_block_env(_environment(number, block.timestamp_s, block.prevrandao))
-        receipts = tuple(self._run(signed, number, base_fee_wei) for signed in transactions)
+        receipts = tuple(self._run(signed, number, block.timestamp_s, base_fee_wei) for signed in transactions)
         self._random = block.prevrandao
         self._state.forget()
         self._head = _sealed(
@@ -179,7 +179,7 @@ class RevmChain(LocalChain):
         )
         return self._head
 
-    def _run(self, signed: SignedTransaction, number: int, base_fee_wei: int) -> Receipt:
+    def _run(self, signed: SignedTransaction, number: int, timestamp_s: int, base_fee_wei: int) -> Receipt:
         """Run one transaction: take the gas in advance, run it, give back what it did not use."""
         price_wei = min(signed.max_fee_wei, base_fee_wei + signed.priority_fee_wei)
         sender = self._state.account(signed.sender)
@@ -204,6 +204,7 @@ class RevmChain(LocalChain):
         return Receipt(
             transaction=signed.hash,
             block_number=number,
+            timestamp_s=timestamp_s,
             gas_used=outcome.gas_used,
             succeeded=outcome.succeeded,
             contract=created_address(signed.sender, signed.nonce) if creates and outcome.succeeded else None,

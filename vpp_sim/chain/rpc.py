@@ -203,14 +203,15 @@ class RpcChain:
         self._head = head
         self._mempool.drop(head["transactions"])
         receipts = self._node.batch(("eth_getTransactionReceipt", (key,)) for key in head["transactions"])
+        timestamp_s = int(head["timestamp"], 16)
         return Block(
             number=following,
             hash=head["hash"],
             parent_hash=head["parentHash"],
-            timestamp_s=int(head["timestamp"], 16),
+            timestamp_s=timestamp_s,
             base_fee_wei=int(head["baseFeePerGas"], 16),
             gas_used=int(head["gasUsed"], 16),
-            receipts=tuple(self._receipt(receipt) for receipt in receipts),
+            receipts=tuple(self._receipt(receipt, timestamp_s) for receipt in receipts),
         )
 
     def receipt(self, transaction: str) -> Receipt | None:
@@ -218,7 +219,8 @@ class RpcChain:
         found = self._node.call("eth_getTransactionReceipt", transaction)
         if found is None or int(found["blockNumber"], 16) > self.block_number:
             return None
-        return self._receipt(found)
+        block = self._node.call("eth_getBlockByHash", found["blockHash"], False)
+        return None if block is None else self._receipt(found, int(block["timestamp"], 16))
 
     def call(self, to: str, data: bytes) -> bytes:
         """Return what contract `to` answers to `data`; see :meth:`Chain.call`."""
@@ -314,12 +316,13 @@ class RpcChain:
                 raise ChainError(f"node {self._node.host} did not bring block {number} in {self._patience_s:g} s")
             sleep(_POLL_S)
 
-    def _receipt(self, found: dict[str, Any]) -> Receipt:
+    def _receipt(self, found: dict[str, Any], timestamp_s: int) -> Receipt:
         succeeded = int(found["status"], 16) == 1
         contract = found["contractAddress"] if succeeded else None
         return Receipt(
             transaction=found["transactionHash"],
             block_number=int(found["blockNumber"], 16),
+            timestamp_s=timestamp_s,
             gas_used=int(found["gasUsed"], 16),
             succeeded=succeeded,
             contract=None if contract is None else checksum_address(contract),
