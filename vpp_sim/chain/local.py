@@ -121,6 +121,10 @@ class LocalChain(ABC):
         """Return what an account owns of the chain's own currency [wei]."""
         return self._account(account)[1]
 
+    def suggested_fees(self) -> Fees:
+        """Return fees far above any base fee of a chain whose blocks are never full."""
+        return _DEFAULT_FEES
+
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
     ) -> SignedTransaction:
