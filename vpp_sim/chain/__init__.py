@@ -36,6 +36,7 @@ __all__ = [
     "eth_tester",
     "gas_rules",
     "json_rpc",
+    "keccak",
     "local",
     "mempool",
     "merkle",
@@ -49,5 +50,6 @@ __all__ = [
     "rpc",
     "settlement",
     "statements",
+    "typed_data",
     "wallet",
 ]
