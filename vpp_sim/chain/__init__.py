@@ -38,6 +38,7 @@ __all__ = [
     "json_rpc",
     "keccak",
     "local",
+    "market",
     "mempool",
     "merkle",
     "networks",

@@ -2,9 +2,10 @@
 
 Pairs are hashed in ascending order (R. Merkle, CRYPTO 1987, and the convention of OpenZeppelin's ``MerkleProof``), so a
 path needs no directions. The tree is complete: of n leaves, the 2n - 1 nodes stand in one array, node i above 2i + 1
-and 2i + 2, and the leaves from the end backwards. A verifier that takes leaves first and then inner nodes, in their order,
-then meets siblings together, which is what one proof of many leaves needs; a tree whose odd node rises as it is has no
-such order. What a statement's leaf is, and that it cannot be mistaken for an inner node, is for the contract to say.
+and 2i + 2, and the leaves from the end backwards. A verifier that takes leaves first and then inner nodes, in their
+order, then meets siblings together, which is what one proof of many leaves needs; a tree whose odd node rises as it is
+has no such order. What a statement's leaf is, and that it cannot be mistaken for an inner node, is for the contract to
+say.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What members, operator and oracle sign for an energy market, and the leaves that its roots stand for.
 
 Messages are hashed as EIP-712 [1]_ says, bound to one contract on one chain. Orders and readings are for the contract
-of direct trades, everything else for the market. A leaf is hashed twice behind the hash of its type, and names its period.
+of direct trades, everything else for the market. A leaf is hashed twice behind the hash of its type, and names its
+period.
 
 References
 ----------
