@@ -84,6 +84,11 @@ class LocalChain(ABC):
         return self._wallet.addresses
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        return self._wallet
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain."""
         return CHAIN_ID

@@ -9,6 +9,7 @@ from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
     from vpp_sim.chain.envelope import SignedTransaction
+    from vpp_sim.chain.wallet import Wallet
 
 __all__ = [
     "Block",
@@ -210,6 +211,11 @@ class Chain(Protocol):
     @property
     def accounts(self) -> tuple[str, ...]:
         """Addresses that it signs for."""
+        ...
+
+    @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
         ...
 
     @property

@@ -104,6 +104,11 @@ class RpcChain:
         return self._wallet.addresses
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        return self._wallet
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain."""
         return self._chain_id
