@@ -1,9 +1,9 @@
 """The outbox: what is to be paid and what was sent for it, written down before anything leaves.
 
-It is an SQLite file (or a nameless one that ends with the process, for a chain that does so too). A statement is written
-before its first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut off at
-any moment finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is a
-secret; signed transactions are public as soon as they are sent.
+It is an SQLite file (or a nameless one that ends with the process, for a chain that does so too). A statement is
+written before its first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut
+off at any moment finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is
+a secret; signed transactions are public as soon as they are sent.
 """
 
 from __future__ import annotations
@@ -329,7 +329,10 @@ class Outbox:
             " WHERE attempts.key = jobs.key) FROM jobs WHERE period = ? AND mined IS NOT NULL ORDER BY place",
             (period,),
         )
-        return [ConfirmedJob(*row[:5], int(row[5]), *row[6:]) for row in rows]
+        return [
+            ConfirmedJob(key, transaction, block, mined_s, gas, int(price_wei), size, attempts)
+            for key, transaction, block, mined_s, gas, price_wei, size, attempts in rows
+        ]
 
     def next_nonce(self, sender: str) -> int:
         """Return the nonce after the highest that was ever used for a sender here, or 0."""
@@ -362,8 +365,8 @@ class Outbox:
             bool(last),
         )
         attempts = [
-            Attempt(*found[:3], int(found[3]), int(found[4]), found[5])
-            for found in self._database.execute(
+            Attempt(transaction, nonce, raw, int(max_fee_wei), int(priority_fee_wei), sent_s)
+            for transaction, nonce, raw, max_fee_wei, priority_fee_wei, sent_s in self._database.execute(
                 "SELECT hash, nonce, raw, max_fee_wei, priority_fee_wei, sent_s FROM attempts"
                 " WHERE key = ? AND given_up = 0 ORDER BY place",
                 (key,),
