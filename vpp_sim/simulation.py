@@ -34,7 +34,8 @@ from vpp_sim.agents.settler import Settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
 from vpp_sim.chain.opening import NodeAccess, open_chain
-from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.outbox import Outbox
+from vpp_sim.chain.settlement import SettlementClient, open_market
 from vpp_sim.data.coverage import require_coverage
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
@@ -298,27 +299,37 @@ def _settler(
     spec: ChainSpec, seed: int, world: World, clock: Clock, accounts: tuple[str, ...], recorder: Recorder
 ) -> Settler:
     """Return the settler with its contracts deployed, in the hour before the start."""
+    start_s = int(clock.start.timestamp())
     chain = open_chain(
         CHAIN_BACKENDS.load(spec.backend),
-        accounts=len(accounts) + 1,
+        accounts=len(accounts) + OFFICERS,
         seed=seed,
-        genesis_timestamp_s=int(clock.start.timestamp()) - _SETUP_S,
+        genesis_timestamp_s=start_s - _SETUP_S,
         access=NodeAccess(spec.url, spec.key_source, spec.allow_main_network, os.environ),
     )
     initial = int(to_micro_eur(np.array([spec.deposit_eur]))[0])
+    deposits = np.full(len(accounts), initial, dtype=np.int64)
+    outbox = Outbox()
+    terms = Terms(genesis_s=start_s, period_s=spec.every, challenge_window_s=spec.challenge_window)
+    market = open_market(chain, outbox, terms=terms, initial_micro_eur=deposits)
     client = SettlementClient(
-        chain,
+        market,
         names=accounts,
-        initial_micro_eur=np.full(len(accounts), initial, dtype=np.int64),
+        initial_micro_eur=deposits,
+        kind=spec.settlement,
         confirmations=spec.confirmations,
+        patience_s=spec.resend_after,
+        outbox=outbox,
     )
     return Settler(
         world,
         clock,
         client=client,
+        network=chain,
+        next_block_s=lambda now_s: now_s + spec.block_time - now_s % spec.block_time,
         initial_micro_eur=initial,
         every_s=spec.every,
-        block_time_s=spec.block_time,
+        native_eur=spec.native_eur,
         recorder=recorder,
     )
 

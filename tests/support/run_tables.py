@@ -226,6 +226,7 @@ def _tables(world: World, seed: int, *, vpp: bool) -> RunTables:
             "bought_kwh": bought.ravel(),
             "sold_kwh": sold.ravel(),
             "cost_eur": _cost_eur(ledger, world),
+            "paid_eur": _paid_eur(ledger, world) if vpp else np.nan,
         }
     )
     forecasts = timeseries.loc[known, ["step", "time"]].assign(
@@ -275,6 +276,12 @@ def _cost_eur(ledger: pd.DataFrame, world: World) -> np.ndarray:
     return cost[list(world.homes)].to_numpy().ravel() / 1e6
 
 
+def _paid_eur(ledger: pd.DataFrame, world: World) -> np.ndarray:
+    """Return what each home has paid for good: all but the two newest steps."""
+    paid = _cost_eur(ledger, world).reshape(-1, len(world.homes)).cumsum(axis=0)
+    return np.vstack([np.zeros((2, len(world.homes))), paid[:-2]]).ravel()
+
+
 def _chain(world: World, ledger: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     periods = len(world.time)
     period = np.arange(periods, dtype=np.int32)
@@ -291,11 +298,13 @@ def _chain(world: World, ledger: pd.DataFrame, rng: np.random.Generator) -> pd.D
             "confirmed_s": mined + 12 * rng.choice([3, 3, 3, 4], periods),
             "block": 10 + period.astype(np.int64) * 300,
             "tx_hash": [f"0x{value:064x}" for value in range(periods)],
+            "transactions": np.int32(1),
+            "attempts": np.int32(1),
             "gas_used": 150_000 + rng.integers(0, 9000, periods),
+            "gas_cost_eur": 0.4,
             "calldata_bytes": np.int64(1200),
             "accounts": np.int32(len(world.homes) + 3),
             "moved_micro_eur": net.clip(lower=0).groupby("step").sum().to_numpy(),
-            "status": "confirmed",
         }
     )
 

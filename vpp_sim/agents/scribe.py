@@ -134,6 +134,7 @@ class Scribe:
     def _home_rows(self, step: int, time: Any) -> None:
         n, settlement, trades = len(self._fleet), self._world.settlement.read(), self._world.trades.read()
         cost_eur = np.sum(list(settlement.entries_micro_eur.values()), axis=0)[:n] / MICRO_EUR_PER_EUR
+        paid = self._world.payments.previous()
         self._recorder.record(
             "prosumers",
             {
@@ -145,6 +146,7 @@ class Scribe:
                 "bought_kwh": np.bincount(trades.buyer, settlement.delivered_kwh, minlength=n),
                 "sold_kwh": np.bincount(trades.seller, settlement.delivered_kwh, minlength=n),
                 "cost_eur": cost_eur,
+                "paid_eur": np.full(n, np.nan) if paid is None else paid.final_micro_eur[:n] / MICRO_EUR_PER_EUR,
             },
         )
 

@@ -1,32 +1,38 @@
-"""The chain's own time line: a batch at the end of each settlement period, blocks while anything is under way.
+"""The chain's own time line: a statement at the end of each settlement period, blocks while anything is under way.
 
 Two SimPy processes share a settlement client. One submits, as a period ends, what each account owes since the last
-batch. The other produces blocks, at whole multiples of the block time, from a submission until its last confirmation;
-while nothing is under way it sleeps, since empty blocks change nothing. A batch that is submitted in the very second of
-a block is too late for it. Chain and ledger are reconciled to the integer
-whenever a batch is confirmed.
+statement. The other lets the network produce blocks, at the times that the scenario's block time gives, while a
+transaction waits to be mined or confirmed; while nothing is under way it sleeps, since empty blocks change nothing, and
+wakes when a transaction becomes due. A transaction that is sent in the very second of a block is too late for it. After
+each block the client looks what became of what it sent. Chain and ledger are reconciled to the integer whenever a
+period becomes final, and homes see final payments alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 import simpy
 
-from vpp_sim.chain.batch import SettledBatch
-from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.protocol import Chain, NodeDownError
+from vpp_sim.chain.settlement import SettledPeriod, SettlementClient
+from vpp_sim.chain.statements import TRADE_LINE, Statement
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Timed
+from vpp_sim.kernel.messages import Payments
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.units import WEI_PER_NATIVE, to_micro_eur, to_wh
 
 __all__ = ["Settler"]
 
 _BLOCKS_FIRST = 0
 """Priority of a block among the events of its second; submissions have SimPy's own, 1."""
+_MOST_BLOCKS_AFTER_END = 100_000
+"""How many blocks after the last step the run waits for its last payments, before it says that they do not come."""
 
 
 class Settler:
@@ -38,12 +44,18 @@ class Settler:
         Where the ledger stands.
     client : SettlementClient
         The contracts, with one member an account in the ledger's order.
+    network : Chain
+        What produces blocks; the client's own view of it may be worse.
+    next_block_s : callable
+        Given the time from the start of the run [s], the time of the next block [s].
     initial_micro_eur : int
         What each account paid in.
-    every_s, block_time_s : int
-        Length of a settlement period, and time between blocks [s].
+    every_s : int
+        Length of a settlement period [s].
+    native_eur : float
+        Price of the chain's own currency, in which gas is paid [EUR].
     recorder : Recorder
-        Takes a row a batch.
+        Takes a row a period.
     """
 
     name = "settler"
@@ -54,63 +66,94 @@ class Settler:
         clock: Clock,
         *,
         client: SettlementClient,
+        network: Chain,
+        next_block_s: Callable[[int], int],
         initial_micro_eur: int,
         every_s: int,
-        block_time_s: int,
+        native_eur: float,
         recorder: Recorder,
     ) -> None:
         self._world, self._clock, self._client, self._recorder = world, clock, client, recorder
-        self._initial, self._every_s, self._block_time_s = initial_micro_eur, every_s, block_time_s
+        self._network, self._next_block_s = network, next_block_s
+        self._initial, self._every_s, self._native_eur = initial_micro_eur, every_s, native_eur
+        self._origin_s = int(clock.start.timestamp())
         self._balance = np.zeros(len(client.names), dtype=np.int64)
         self._traded_wh = np.zeros(len(client.names), dtype=np.int64)
-        self._submitted_s: dict[int, int] = {}
-        self._calldata_bytes: dict[int, int] = {}
+        self._trades: list[np.ndarray] = []
+        self._final: dict[int, SettledPeriod] = {}
         self._wake: simpy.Event | None = None
-        self.counts = {
-            "batches submitted": 0,
-            "batches confirmed": 0,
-            "blocks mined": 0,
+        self._publish = world.payments.claim(self.name)
+        self._publish.initial(Payments(client.final_micro_eur))
+        self._counts = {
+            "settlement periods submitted": 0,
             "settlement periods in which nothing moved": 0,
+            "blocks mined": 0,
+            "reconciliations put off because the node was down": 0,
+        }
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What happened on the way, with what the network did to it."""
+        return self._counts | {
+            "settlement periods final": len(self._final),
+            **self._client.counts,
+            **getattr(self._network, "counts", {}),
         }
 
     def submit(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
-        """Submit a batch as each period ends; the last period may be shorter."""
+        """Collect the trades of each tick, and submit a statement as each period ends; the last may be shorter."""
         while env.now < self._clock.duration_s:
-            yield env.timeout(min(self._every_s, self._clock.duration_s - int(env.now)))
+            yield env.timeout(self._clock.step_s)
+            if self._client.proves_trades:
+                self._trades.append(self._trades_of_tick())
+            if env.now % self._every_s and env.now < self._clock.duration_s:
+                continue
             self._submit_period(int(env.now))
             if self._wake is not None and not self._wake.triggered:
                 self._wake.succeed()
 
     def produce(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
-        """Mine a block at each multiple of the block time while a batch waits to be mined or confirmed."""
+        """Mine blocks while a transaction is under way, and sleep until one is due."""
+        blocks_after_end = 0
         while True:
-            if not self._client.needs_block:
+            due_s = self._client.due_s(self._origin_s + int(env.now))
+            if due_s is None:
                 self._wake = env.event()
                 yield self._wake
-            yield Timed(env, self._block_time_s - int(env.now) % self._block_time_s, _BLOCKS_FIRST)
-            self._client.mine_block(int(self._clock.start.timestamp()) + int(env.now))
-            self.counts["blocks mined"] += 1
-            batches = self._client.confirmed()
-            if batches:
-                self._client.reconcile(self._initial - self._balance)
-                self._record(batches, int(env.now))
+                continue
+            if due_s > self._origin_s + env.now:
+                self._wake = env.event()
+                yield self._wake | env.timeout(due_s - self._origin_s - int(env.now))
+                self._client_advances(int(env.now))
+                continue
+            now_s = int(env.now)
+            yield Timed(env, self._next_block_s(now_s) - now_s, _BLOCKS_FIRST)
+            self._network.mine(self._origin_s + int(env.now))
+            self._counts["blocks mined"] += 1
+            self._client_advances(int(env.now))
+            blocks_after_end += env.now > self._clock.duration_s
+            if blocks_after_end > _MOST_BLOCKS_AFTER_END:
+                return
 
     def finish(self) -> None:
-        """Compare the chain with the whole ledger after the run.
+        """Compare the chain with the whole ledger after the run, and write the table of periods.
 
         Raises
         ------
         ConservationError
-            If a batch was never confirmed.
+            If a period never became final.
         ChainError
             If an account's balance differs by as little as a micro-euro.
         """
-        missing = self.counts["batches submitted"] - self.counts["batches confirmed"]
-        if missing:
-            raise ConservationError(self._clock.n_steps - 1, "settlement chain", missing, "unconfirmed batches")
+        if self._client.unsettled:
+            raise ConservationError(
+                self._clock.n_steps - 1, "settlement chain", len(self._client.unsettled), "periods that are not final"
+            )
         settlement = self._world.settlement.previous()
         assert settlement is not None  # every tick settles
         self._client.reconcile(self._initial - settlement.balance_micro_eur)
+        for period in sorted(self._final):
+            self._record(self._final[period])
 
     def _submit_period(self, now_s: int) -> None:
         settlement = self._world.settlement.previous()
@@ -119,35 +162,60 @@ class Settler:
         traded_wh = settlement.traded_wh - self._traded_wh
         members = np.flatnonzero((amount != 0) | (traded_wh != 0))
         period = -(-now_s // self._every_s) - 1
+        trades = np.concatenate(self._trades) if self._trades else np.empty(0, dtype=TRADE_LINE)
+        self._trades.clear()
         if not members.size:
-            self.counts["settlement periods in which nothing moved"] += 1
+            self._counts["settlement periods in which nothing moved"] += 1
             return
-        batch = self._client.submit_batch(period, members, amount[members], traded_wh[members])
-        self._submitted_s[period], self._calldata_bytes[period] = now_s, batch.calldata_bytes
+        statement = Statement(period, members, amount[members], traded_wh[members], trades)
+        self._client.submit(statement, self._origin_s + now_s)
         self._balance, self._traded_wh = settlement.balance_micro_eur, settlement.traded_wh
-        self.counts["batches submitted"] += 1
+        self._counts["settlement periods submitted"] += 1
+        self._client_advances(now_s)
 
-    def _record(self, batches: tuple[SettledBatch, ...], now_s: int) -> None:
-        origin_s = int(self._clock.start.timestamp())
+    def _trades_of_tick(self) -> np.ndarray:
+        """Return the tick's trades, as far as they were delivered."""
+        trades, settlement = self._world.trades.previous(), self._world.settlement.previous()
+        assert trades is not None  # every tick trades
+        assert settlement is not None  # and settles
+        lines = np.empty(len(trades.buyer), dtype=TRADE_LINE)
+        lines["buyer"], lines["seller"] = trades.buyer, trades.seller
+        lines["energy_wh"] = to_wh(settlement.delivered_kwh)
+        lines["price_micro_eur_per_kwh"] = to_micro_eur(trades.price_eur_per_kwh)
+        return lines[lines["energy_wh"] > 0]
+
+    def _client_advances(self, now_s: int) -> None:
+        """Let the client look and send; whenever a period became final, reconcile and let the homes see their money."""
+        settled = self._client.advance(self._origin_s + now_s)
+        if not settled:
+            return
+        self._final |= {found.period: found for found in settled}
+        self._publish(Payments(self._client.final_micro_eur))
+        try:
+            self._client.reconcile(self._initial - self._balance)
+        except NodeDownError:
+            self._counts["reconciliations put off because the node was down"] += 1
+
+    def _record(self, settled: SettledPeriod) -> None:
         steps_per_period = self._every_s // self._clock.step_s
-        for batch in batches:
-            first = batch.period * steps_per_period
-            self._recorder.record(
-                "chain",
-                {
-                    "period": [batch.period],
-                    "first_step": [first],
-                    "last_step": [min(first + steps_per_period, self._clock.n_steps) - 1],
-                    "submitted_s": [self._submitted_s[batch.period]],
-                    "mined_s": [batch.timestamp_s - origin_s],
-                    "confirmed_s": [now_s],
-                    "block": [batch.block_number],
-                    "tx_hash": [batch.transaction],
-                    "gas_used": [batch.gas_used],
-                    "calldata_bytes": [self._calldata_bytes[batch.period]],
-                    "accounts": [batch.entries],
-                    "moved_micro_eur": [batch.turnover_micro_eur],
-                    "status": ["confirmed"],
-                },
-            )
-            self.counts["batches confirmed"] += 1
+        first = settled.period * steps_per_period
+        self._recorder.record(
+            "chain",
+            {
+                "period": [settled.period],
+                "first_step": [first],
+                "last_step": [min(first + steps_per_period, self._clock.n_steps) - 1],
+                "submitted_s": [settled.submitted_s - self._origin_s],
+                "mined_s": [settled.mined_s - self._origin_s],
+                "confirmed_s": [settled.confirmed_s - self._origin_s],
+                "block": [settled.block_number],
+                "tx_hash": [settled.transactions[-1]],
+                "transactions": [len(settled.transactions)],
+                "attempts": [settled.attempts],
+                "gas_used": [settled.gas_used],
+                "gas_cost_eur": [settled.gas_cost_wei / WEI_PER_NATIVE * self._native_eur],
+                "calldata_bytes": [settled.calldata_bytes],
+                "accounts": [settled.accounts],
+                "moved_micro_eur": [settled.moved_micro_eur],
+            },
+        )

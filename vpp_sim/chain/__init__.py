@@ -36,7 +36,9 @@ __all__ = [
     "eth_tester",
     "gas_rules",
     "json_rpc",
+    "keccak",
     "local",
+    "market",
     "mempool",
     "merkle",
     "networks",
@@ -49,5 +51,6 @@ __all__ = [
     "rpc",
     "settlement",
     "statements",
+    "typed_data",
     "wallet",
 ]

@@ -184,6 +184,7 @@ def _receipts(
                 block_number=header.block_number,
                 timestamp_s=header.timestamp,
                 gas_used=receipt.gas_used - gas_before,
+                gas_price_wei=min(signed.max_fee_wei, header.base_fee_per_gas + signed.priority_fee_wei),
                 succeeded=computation.is_success,
                 contract=checksum_address(computation.msg.storage_address) if created else None,
                 logs=tuple(_log(log) for log in receipt.logs),

@@ -84,6 +84,11 @@ class LocalChain(ABC):
         return self._wallet.addresses
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        return self._wallet
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain."""
         return CHAIN_ID
@@ -120,6 +125,10 @@ class LocalChain(ABC):
     def native_balance_wei(self, account: str) -> int:
         """Return what an account owns of the chain's own currency [wei]."""
         return self._account(account)[1]
+
+    def suggested_fees(self) -> Fees:
+        """Return fees far above any base fee of a chain whose blocks are never full."""
+        return _DEFAULT_FEES
 
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None

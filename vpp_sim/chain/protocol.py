@@ -9,6 +9,7 @@ from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
     from vpp_sim.chain.envelope import SignedTransaction
+    from vpp_sim.chain.wallet import Wallet
 
 __all__ = [
     "Block",
@@ -97,6 +98,8 @@ class Receipt:
         Time of that block, as Unix time [s].
     gas_used : int
         Gas it used alone [gas].
+    gas_price_wei : int
+        What each unit of it cost its sender, tip included [wei per gas].
     succeeded : bool
         False if it reverted or ran out of gas; its effects are then undone.
     contract : str or None
@@ -111,6 +114,7 @@ class Receipt:
     block_number: int
     timestamp_s: int
     gas_used: int
+    gas_price_wei: int
     succeeded: bool
     contract: str | None
     logs: tuple[Log, ...]
@@ -210,6 +214,11 @@ class Chain(Protocol):
         ...
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        ...
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain, which every signature is bound to (EIP-155)."""
         ...
@@ -247,6 +256,10 @@ class Chain(Protocol):
         """Return what an account owns of the chain's own currency in the newest block [wei]."""
         ...
 
+    def suggested_fees(self) -> Fees:
+        """Return fees with which a transaction is sure to be mined soon at today's prices."""
+        ...
+
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
     ) -> SignedTransaction:
@@ -259,7 +272,7 @@ class Chain(Protocol):
         nonce : int, optional
             By default the next of its sender. Signing does not count as use of a nonce; sending does.
         fees : Fees, optional
-            By default what is sure to be mined soon.
+            By default what :meth:`suggested_fees` returns.
 
         Raises
         ------

@@ -206,6 +206,7 @@ class RevmChain(LocalChain):
             block_number=number,
             timestamp_s=timestamp_s,
             gas_used=outcome.gas_used,
+            gas_price_wei=price_wei,
             succeeded=outcome.succeeded,
             contract=created_address(signed.sender, signed.nonce) if creates and outcome.succeeded else None,
             logs=outcome.logs,

@@ -104,6 +104,11 @@ class RpcChain:
         return self._wallet.addresses
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        return self._wallet
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain."""
         return self._chain_id
@@ -163,17 +168,17 @@ class RpcChain:
         """Return what an account owns of the chain's own currency [wei]."""
         return self._state(account)[1]
 
+    def suggested_fees(self) -> Fees:
+        """Return twice the base fee and the tip: enough for six full blocks."""
+        return Fees(2 * self.base_fee_wei + self._priority_fee_wei, self._priority_fee_wei)
+
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
     ) -> SignedTransaction:
-        """Sign a transaction without sending it; see :meth:`Chain.sign`.
-
-        The fees are, unless said otherwise, twice the base fee and the tip: that is enough for six full blocks.
-        """
+        """Sign a transaction without sending it; see :meth:`Chain.sign`."""
         if nonce is None:
             nonce = self.nonce(transaction.sender)
-        fees = fees or Fees(2 * self.base_fee_wei + self._priority_fee_wei, self._priority_fee_wei)
-        return self._wallet.sign(transaction, chain_id=self._chain_id, nonce=nonce, fees=fees)
+        return self._wallet.sign(transaction, chain_id=self._chain_id, nonce=nonce, fees=fees or self.suggested_fees())
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction and return its hash; see :meth:`Chain.send`."""
@@ -324,6 +329,7 @@ class RpcChain:
             block_number=int(found["blockNumber"], 16),
             timestamp_s=timestamp_s,
             gas_used=int(found["gasUsed"], 16),
+            gas_price_wei=int(found["effectiveGasPrice"], 16),
             succeeded=succeeded,
             contract=None if contract is None else checksum_address(contract),
             logs=tuple(_log(log) for log in found["logs"]),

@@ -1,4 +1,4 @@
-"""The settlement client: deploys the contracts, settles netted batches, and reconciles balances with the ledger.
+"""The settlement client: settles each period exactly once, and reconciles the chain with the ledger.
 
 Signs are the ledger's: an amount is positive when its account pays, traded energy is positive when its account bought.
 A balance is what an account owns, so a positive amount lowers it.
@@ -6,223 +6,329 @@ A balance is what an account owns, so a positive amount lowers it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from eth_utils.crypto import keccak
 
-from vpp_sim.chain.batch import PendingBatch, SettledBatch, pack_entries
-from vpp_sim.chain.deployment import deploy, fund, require_success
-from vpp_sim.chain.protocol import Transaction
+from vpp_sim.chain.courier import Courier
+from vpp_sim.chain.deployment import require_success
+from vpp_sim.chain.kinds import Netted, Proof
+from vpp_sim.chain.market import Market, deploy_market, fund
+from vpp_sim.chain.outbox import Outbox
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from vpp_sim.arrays import IntArray
-    from vpp_sim.chain.protocol import Block, Chain, Receipt
+    from vpp_sim.chain.market import Terms
+    from vpp_sim.chain.protocol import Chain, Receipt
+    from vpp_sim.chain.statements import Job, SettlementKind, Statement
 
-__all__ = ["SettlementClient"]
+__all__ = ["KINDS", "SettledPeriod", "SettlementClient", "open_market"]
 
-_BATCH_GAS_FIXED, _BATCH_GAS_ENTRY = 120_000, 30_000
-"""Gas limit of a batch, generous: the first entry of an account writes a fresh storage slot."""
+KINDS: dict[str, Callable[[Market, int], SettlementKind]] = {
+    "netted": lambda market, accounts: Netted(market, accounts),
+    "proof": lambda market, accounts: Proof(market, accounts),
+}
+"""Ways to settle whole periods, by name; each is made for a market and a number of accounts."""
+
+_TOO_EARLY = ("MarketPeriodNotOver", "MarketWindowOpen")
+"""Errors of a transaction that a reorganisation moved into a block of an earlier time: it is sent once more."""
 
 
-class SettlementClient:
-    """The operator's side of the settlement contract.
+@dataclass(frozen=True, slots=True)
+class SettledPeriod:
+    """A period all of whose transactions are confirmed.
 
-    Deploys both contracts, registers one member an account, mints each account's initial balance and puts it in escrow.
-    Account i acts from ``chain.accounts[i + 1]``; the operator from ``chain.accounts[0]``. The blocks of this set-up
-    are mined one second apart, right after the newest block.
+    Attributes
+    ----------
+    period : int
+        The period.
+    transactions : tuple of str
+        Hashes of its transactions, in their order.
+    block_number : int
+        Block of the last of them.
+    submitted_s, mined_s, confirmed_s : int
+        When the statement was submitted, the last transaction mined, and the whole confirmed; Unix time [s].
+    gas_used : int
+        Gas of all [gas].
+    gas_cost_wei : int
+        What the gas cost [wei].
+    calldata_bytes : int
+        Size of all calls [B].
+    attempts : int
+        How many transactions were signed for it; more than `transactions` where some were sent with higher fees.
+    accounts : int
+        Number of accounts whose balance moved.
+    moved_micro_eur : int
+        Sum of all debits [micro-euro].
+    """
+
+    period: int
+    transactions: tuple[str, ...]
+    block_number: int
+    submitted_s: int
+    mined_s: int
+    confirmed_s: int
+    gas_used: int
+    gas_cost_wei: int
+    calldata_bytes: int
+    attempts: int
+    accounts: int
+    moved_micro_eur: int
+
+
+def open_market(chain: Chain, outbox: Outbox, *, terms: Terms, initial_micro_eur: IntArray) -> Market:
+    """Return the market that the outbox knows of, or deploy one with a funded account a member.
 
     Parameters
     ----------
     chain : Chain
-        A backend with at least ``len(names) + 1`` accounts.
+        A backend with accounts for everybody (see :func:`~vpp_sim.chain.market.deploy_market`). The blocks of a new
+        market are mined one second apart.
+    outbox : Outbox
+        Remembers the addresses.
+    terms : Terms
+        What a new market is deployed with.
+    initial_micro_eur : ndarray of int64, shape (n,)
+        What each account of a new market starts with, non-negative [micro-euro].
+
+    Raises
+    ------
+    RevertedError
+        If a contract refuses.
+    """
+    known = outbox.fact("market")
+    if isinstance(known, dict):
+        return Market.at(chain, known)
+    market = deploy_market(chain, terms)
+    fund(market, initial_micro_eur)
+    outbox.remember("market", dict(market.addresses()))
+    return market
+
+
+class SettlementClient:
+    """The operator's side of the energy market.
+
+    On an outbox that an earlier process left it goes on where that one was cut off.
+
+    Parameters
+    ----------
+    market : Market
+        As :func:`open_market` returns it, on the chain that is to be used.
     names : sequence of str
         Names of the accounts, as messages call them.
     initial_micro_eur : ndarray of int64, shape (n,)
         What each account starts with, non-negative [micro-euro].
+    kind : str
+        One of `KINDS`.
     confirmations : int
-        How many blocks must follow a batch's block before it counts as settled.
+        How many blocks must follow a transaction's block before it counts as final.
+    patience_s : int
+        Seconds after which a transaction that is not mined is sent again.
+    outbox : Outbox, optional
+        Where it writes what it is about to do; by default in memory.
 
     Raises
     ------
     ChainError
-        If arguments do not fit together, or a transaction of the set-up fails.
+        If arguments do not fit together.
     """
 
-    def __init__(self, chain: Chain, *, names: Sequence[str], initial_micro_eur: IntArray, confirmations: int) -> None:
-        _check_accounts(chain, names, initial_micro_eur, confirmations)
-        self.chain = chain
-        self.names = tuple(names)
-        self.confirmations = confirmations
-        self.operator = chain.accounts[0]
-        self._pending: dict[str, PendingBatch] = {}
-        self._unconfirmed: list[SettledBatch] = []
-        self._confirmed: list[SettledBatch] = []
-        self.currency, self.contract = deploy(chain, self.operator)
-        fund(self.currency, self.contract, self.operator, initial_micro_eur)
+    def __init__(
+        self,
+        market: Market,
+        *,
+        names: Sequence[str],
+        initial_micro_eur: IntArray,
+        kind: str,
+        confirmations: int,
+        patience_s: int,
+        outbox: Outbox | None = None,
+    ) -> None:
+        _check(names, initial_micro_eur, kind, confirmations)
+        self.market, self.names, self.outbox = market, tuple(names), outbox or Outbox()
+        self.chain = market.market.chain
+        self.proves_trades = kind == "proof"
+        self._initial = initial_micro_eur
+        self._kind = KINDS[kind](market, len(names))
+        self._escrow = self.market.currency.call("balanceOf", self.market.market.address)
+        self._statements: dict[int, Statement] = {}
+        self._owed = np.zeros(len(names), dtype=np.int64)
+        for statement, settled in self.outbox.statements():
+            self._owed += statement.paid_micro_eur(len(names))
+            if not settled:
+                self._statements[statement.period] = statement
+        self._courier = Courier(
+            self.chain,
+            self.outbox,
+            accounts=len(names),
+            confirmations=confirmations,
+            patience_s=patience_s,
+            require_success=self._require_success,
+            proceed=self._proceed,
+            undone=self._undone,
+        )
 
     @property
-    def needs_block(self) -> bool:
-        """Whether a batch waits to be mined or confirmed."""
-        return bool(self._pending or self._unconfirmed or self.chain.pending)
+    def counts(self) -> dict[str, int]:
+        """How often something went wrong on the way to the chain."""
+        return self._courier.counts
 
     @property
-    def unconfirmed(self) -> tuple[int, ...]:
-        """Periods that are submitted or mined but not confirmed, in order."""
-        mined = [batch.period for batch in self._unconfirmed]
-        return (*mined, *(batch.period for batch in self._pending.values()))
+    def unsettled(self) -> tuple[int, ...]:
+        """Periods that were submitted and are not final."""
+        return tuple(self._statements)
 
-    def submit_batch(
-        self, period: int, member_index: IntArray, amount_micro_eur: IntArray, traded_wh: IntArray
-    ) -> PendingBatch:
-        """Queue the netted batch of a settlement period; the contract checks it when it is mined.
+    @property
+    def final_micro_eur(self) -> IntArray:
+        """What each account has paid for good, shape (n,): by confirmed transactions alone [micro-euro]."""
+        return self._courier.confirmed_micro_eur
+
+    def due_s(self, now_s: int) -> int | None:
+        """Return when the next block is of use [s]: now, when a transaction becomes due, or never (None)."""
+        waiting = [item.job.ready_s for item in self._courier.unconfirmed if not item.attempts]
+        if len(waiting) < len(self._courier.unconfirmed):
+            return now_s
+        return max(min(waiting), now_s) if waiting else None
+
+    def submit(self, statement: Statement, now_s: int) -> bool:
+        """Write down what a period's settlement is, to be sent by :meth:`advance`; each period settles once.
 
         Parameters
         ----------
-        period : int
-            The settlement period, non-negative; each settles once.
-        member_index : ndarray of int, shape (m,)
-            Accounts, each at most once.
-        amount_micro_eur : ndarray of int64, shape (m,)
-            What each pays; sums to zero [micro-euro].
-        traded_wh : ndarray of int64, shape (m,)
-            What each bought from the others; sums to zero [Wh].
+        statement : Statement
+            Who pays what.
+        now_s : int
+            The time, as Unix time [s].
+
+        Returns
+        -------
+        bool
+            Whether it is new; submitting the same again does nothing.
 
         Raises
         ------
         ChainError
-            If the lists do not form a batch, or it is too large for a block.
+            If the period was submitted with other amounts, an account is unknown, or the batch is too large.
         """
-        packed = pack_entries(member_index, amount_micro_eur, traded_wh)
-        if (member_index >= len(self.names)).any():
-            raise ChainError(f"period {period} names account {member_index.max()}, there are {len(self.names)}")
-        gas_limit = _BATCH_GAS_FIXED + _BATCH_GAS_ENTRY * member_index.size
-        data = self.contract.abi.encode("settle", period, packed)
-        transaction = self.chain.submit(Transaction(self.operator, self.contract.address, data, gas_limit))
-        amounts = np.zeros(len(self.names), dtype=np.int64)
-        amounts[member_index] = amount_micro_eur
-        batch = PendingBatch(period, transaction, bytes(keccak(packed)), amounts, len(data))
-        self._pending[transaction] = batch
-        return batch
+        if statement.member[-1] >= len(self.names):
+            raise ChainError(
+                f"period {statement.period} names account {statement.member[-1]}, there are {len(self.names)}"
+            )
+        with self.outbox.writing():
+            if not self.outbox.add_statement(statement, now_s):
+                return False
+            self._courier.put(self._kind.begin(statement))
+        self._statements[statement.period] = statement
+        self._owed = self._owed + statement.paid_micro_eur(len(self.names))
+        return True
 
-    def mine_block(self, timestamp_s: int) -> Block:
-        """Mine one block, check the receipt of every batch in it, and count confirmations.
+    def advance(self, now_s: int) -> tuple[SettledPeriod, ...]:
+        """Look what the chain did, send what is due, and return the periods that became final.
 
-        Parameters
-        ----------
-        timestamp_s : int
-            Time of the block, later than that of the newest one [s].
+        A node that does not answer is asked again the next time.
 
         Raises
         ------
         RevertedError
-            If the contract refused a batch, with the name of its error.
+            If the contract refused a transaction, with the name of its error.
         ChainError
-            If a receipt does not show the batch that was submitted.
+            If a receipt does not show what was submitted, or a transaction cannot be sent.
         """
-        block = self.chain.mine(timestamp_s)
-        refused: list[ChainError] = []
-        for receipt in block.receipts:
-            batch = self._pending.pop(receipt.transaction, None)
-            if batch is None:
-                continue
-            try:
-                self._unconfirmed.append(self._settled(batch, receipt, block))
-            except ChainError as error:
-                refused.append(error)  # the block's other batches are booked first
-        deep = block.number - self.confirmations
-        self._confirmed += [batch for batch in self._unconfirmed if batch.block_number <= deep]
-        self._unconfirmed = [batch for batch in self._unconfirmed if batch.block_number > deep]
-        if refused:
-            raise refused[0]
-        return block
-
-    def confirmed(self) -> tuple[SettledBatch, ...]:
-        """Return the batches that were confirmed since this was last asked, in order."""
-        batches, self._confirmed = tuple(self._confirmed), []
-        return batches
+        confirmed = self._courier.advance(now_s)
+        return tuple(self._settled(found.job.period, now_s) for found in confirmed if found.job.last)
 
     def balances(self) -> IntArray:
         """Return every account's balance in the newest block [micro-euro], shape (n,)."""
-        return self._accounts()[0]
+        return self.market.balances()
 
     def traded_wh(self) -> IntArray:
-        """Return what every account bought less what it sold, in all mined batches [Wh], shape (n,)."""
-        return self._accounts()[1]
+        """Return what every account bought less what it sold, in all mined periods [Wh], shape (n,)."""
+        return self.market.traded_wh()
 
     def reconcile(self, ledger_micro_eur: IntArray) -> None:
         """Compare the chain with the ledger, to the last micro-euro.
 
-        Batches that are submitted but not mined are counted as if they were, so this may be called at any time.
+        The ledger must be what the submitted statements say; the chain must be what those of their transactions say
+        that the last :meth:`advance` found mined. Once every period is final, chain and ledger are therefore equal.
 
         Parameters
         ----------
         ledger_micro_eur : ndarray of int64, shape (n,)
-            What each account owns by the ledger [micro-euro].
+            What each account owns by the ledger, after the periods submitted [micro-euro].
 
         Raises
         ------
         ChainError
-            If an account differs, naming it and the amount; or if the currency in escrow is not the sum of the
-            balances.
+            If an account differs, naming it and the amount; or if the currency in escrow is not what was paid in.
+        NodeDownError
+            If the node does not answer.
         """
         if ledger_micro_eur.shape != (len(self.names),):
             raise ChainError(f"ledger has shape {ledger_micro_eur.shape}, expected ({len(self.names)},)")
+        self._require_equal(self._initial - self._owed, ledger_micro_eur, "in the periods submitted", "in the ledger")
         on_chain = self.balances()
-        self._check_escrow(int(on_chain.sum()))
-        expected = ledger_micro_eur + sum(batch.amount_micro_eur for batch in self._pending.values())
-        wrong = np.flatnonzero(on_chain != expected)
+        escrow = self.market.currency.call("balanceOf", self.market.market.address)
+        if escrow != self._escrow:
+            raise ChainError(
+                f"escrow holds {escrow} micro-euro, {self._escrow} were paid in ({escrow - self._escrow:+d})"
+            )
+        self._require_equal(on_chain, self._initial - self._courier.mined_micro_eur, "on chain", "by what was mined")
+
+    def _require_equal(self, found: IntArray, expected: IntArray, where: str, by: str) -> None:
+        wrong = np.flatnonzero(found != expected)
         if wrong.size:
             differences = (
-                f"{self.names[i]} has {on_chain[i]} micro-euro on chain, {expected[i]} in the ledger"
-                f" ({on_chain[i] - expected[i]:+d})"
+                f"{self.names[i]} has {found[i]} micro-euro {where}, {expected[i]} {by} ({found[i] - expected[i]:+d})"
                 for i in wrong
             )
             raise ChainError(f"chain and ledger differ at block {self.chain.block_number}: " + "; ".join(differences))
 
-    def _check_escrow(self, total_micro_eur: int) -> None:
-        escrow = self.currency.call("balanceOf", self.contract.address)
-        if escrow != total_micro_eur:
-            raise ChainError(
-                f"escrow holds {escrow} micro-euro, balances sum to {total_micro_eur} ({escrow - total_micro_eur:+d})"
-            )
+    def _proceed(self, job: Job, receipt: Receipt) -> Iterable[Job]:
+        statement = self._statements.get(job.period) or self.outbox.statement(job.period)
+        following = self._kind.proceed(statement, job.key, receipt)
+        if job.last:
+            self.outbox.mark_settled(job.period, settled=True)
+        return following
 
-    def _accounts(self) -> tuple[IntArray, IntArray]:
-        balances, traded = self.contract.call("accounts")
-        return np.array(balances, dtype=np.int64), np.array(traded, dtype=np.int64)
+    def _undone(self, job: Job) -> None:
+        if job.last:
+            self.outbox.mark_settled(job.period, settled=False)
+            self._statements[job.period] = self.outbox.statement(job.period)
 
-    def _settled(self, batch: PendingBatch, receipt: Receipt, block: Block) -> SettledBatch:
-        require_success(self.contract.abi, receipt, f"settlement of period {batch.period}")
-        events = [event for event in self.contract.events(receipt) if event.name == "PeriodSettled"]
-        if len(events) != 1 or (events[0].arguments["period"], events[0].arguments["digest"]) != (
-            batch.period,
-            batch.digest,
-        ):
-            raise ChainError(
-                f"receipt {receipt.transaction} does not show the batch of period {batch.period}: {events}"
-            )
-        found = events[0].arguments
-        return SettledBatch(
-            period=batch.period,
-            transaction=receipt.transaction,
-            block_number=block.number,
-            timestamp_s=block.timestamp_s,
-            gas_used=receipt.gas_used,
-            entries=found["entries"],
-            turnover_micro_eur=found["turnover"],
-            traded_wh=found["traded"],
+    def _require_success(self, job: Job, receipt: Receipt) -> None:
+        error = self.market.market.abi.reverted(f"settlement of period {job.period}", receipt.revert_data)
+        if error.error not in _TOO_EARLY:
+            require_success(self.market.market.abi, receipt, f"settlement of period {job.period}")
+
+    def _settled(self, period: int, now_s: int) -> SettledPeriod:
+        statement = self._statements.pop(period, None) or self.outbox.statement(period)
+        done = self.outbox.confirmed_jobs(period)
+        return SettledPeriod(
+            period=period,
+            transactions=tuple(job.transaction for job in done),
+            block_number=done[-1].block_number,
+            submitted_s=self.outbox.submitted_s(period),
+            mined_s=done[-1].mined_s,
+            confirmed_s=now_s,
+            gas_used=sum(job.gas_used for job in done),
+            gas_cost_wei=sum(job.gas_used * job.gas_price_wei for job in done),
+            calldata_bytes=sum(job.calldata_bytes for job in done),
+            attempts=sum(job.attempts for job in done),
+            accounts=statement.member.size,
+            moved_micro_eur=int(np.maximum(statement.amount_micro_eur, 0).sum()),
         )
 
 
-def _check_accounts(chain: Chain, names: Sequence[str], initial_micro_eur: IntArray, confirmations: int) -> None:
+def _check(names: Sequence[str], initial_micro_eur: IntArray, kind: str, confirmations: int) -> None:
     if not names or initial_micro_eur.shape != (len(names),):
         raise ChainError(f"{len(names)} accounts do not fit initial balances of shape {initial_micro_eur.shape}")
     if initial_micro_eur.dtype != np.int64 or (initial_micro_eur < 0).any():
         raise ChainError("initial balances must be non-negative int64 micro-euro")
-    if len(chain.accounts) < len(names) + 1:
-        raise ChainError(f"chain has {len(chain.accounts)} accounts, {len(names)} members and an operator need more")
+    if kind not in KINDS:
+        raise ChainError(f"unknown kind of settlement {kind!r}; there are {', '.join(sorted(KINDS))}")
     if confirmations < 0:
         raise ChainError(f"confirmations are negative: {confirmations}")

@@ -1,4 +1,4 @@
-"""Keys that sign transactions: development keys from a seed, or a real one from the environment or a keystore.
+"""Keys that sign: development keys from a seed, or a real one from the environment or a keystore.
 
 A scenario never holds a key. On a chain with real users the operator's key comes from the environment, as hexadecimal
 digits in ``VPP_SIM_CHAIN_KEY`` or as an encrypted keystore (Web3 Secret Storage, as geth and eth-account write it)
@@ -36,7 +36,7 @@ KEYSTORE_VARIABLE = "VPP_SIM_CHAIN_KEYSTORE"
 PASSWORD_VARIABLE = "VPP_SIM_CHAIN_PASSWORD"
 """Environment variable with the password of the keystore."""
 
-_KEY_BYTES = 32
+_KEY_BYTES, _FIRST_V = 32, 27
 
 
 def development_key(seed: int, index: int) -> PrivateKey:
@@ -149,10 +149,34 @@ class Wallet:
         ChainError
             If the sender is none of `addresses`.
         """
-        signer = self._signers.get(transaction.sender)
-        if signer is None:
-            raise ChainError(f"no key for sender {transaction.sender}")
+        signer = self._signer("sender", transaction.sender)
         return sign_transaction(transaction, signer, chain_id=chain_id, nonce=nonce, fees=fees)
+
+    def sign_digest(self, address: str, digest: bytes) -> bytes:
+        """Return a signature of 32 hashed bytes as contracts read it: 65 bytes r, s, v with v 27 or 28.
+
+        The same digest gives the same bytes (RFC 6979), with s in the lower half (EIP-2).
+
+        Parameters
+        ----------
+        address : str
+            Who signs.
+        digest : bytes
+            What is signed, for example by :func:`~vpp_sim.chain.typed_data.digest`.
+
+        Raises
+        ------
+        ChainError
+            If the address is none of `addresses`.
+        """
+        signature = self._signer("signer", address).sign_recoverable(digest, hasher=None)
+        return signature[:-1] + bytes([_FIRST_V + signature[-1]])
+
+    def _signer(self, role: str, address: str) -> Signer:
+        signer = self._signers.get(address)
+        if signer is None:
+            raise ChainError(f"no key for {role} {address}")
+        return signer
 
     def __repr__(self) -> str:
         """Return how many accounts there are, and never a key."""

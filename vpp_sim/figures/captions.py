@@ -128,10 +128,12 @@ def _grid(run: RunData) -> str:
 def _settlement(run: RunData) -> str:
     if run.vpp.chain.empty:
         return "Nothing was settled on chain in this run."
-    wait, gas = m.confirmation_s(run.vpp, run.bills), float(run.vpp.chain["gas_used"].mean())
+    chain, wait = run.vpp.chain, m.confirmation_s(run.vpp, run.bills)
+    slowest_s = (chain["confirmed_s"] - (chain["last_step"] + 1) * run.vpp.step_h * 3600).max()
     return (
-        f"On average, a period is final {wait:.0f} s after its end, and settling it takes {gas:,.0f} gas for "
-        f"{run.vpp.chain['accounts'].mean():.1f} accounts."
+        f"On average, a period is final {wait:,.0f} s after its end, at the latest {slowest_s:,.0f} s, and settling it "
+        f"takes {chain['gas_used'].mean():,.0f} gas (EUR {chain['gas_cost_eur'].mean():.2f}) for "
+        f"{chain['accounts'].mean():.1f} accounts."
     )
 
 

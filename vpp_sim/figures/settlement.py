@@ -23,8 +23,8 @@ def settlement(run: RunData) -> Figure:
     """Draw latency and gas of every settlement period."""
     chain = run.vpp.chain
     figure, (latency, gas) = style.axes(2, height_in=4.4, height_ratios=[3, 2])
-    latency.set_title("From the end of a settlement period to its confirmation")
-    gas.set_title("Gas of its transaction")
+    latency.set_title("From the end of a settlement period to its final payment")
+    gas.set_title("Gas of its transactions")
     if chain.empty:
         for axis in (latency, gas):
             style.note(axis, "Nothing was settled on chain in this run.")
@@ -32,8 +32,8 @@ def settlement(run: RunData) -> Figure:
     end_s = (chain["last_step"].to_numpy() + 1) * run.vpp.step_h * 3600
     edges = np.append(chain["period"].to_numpy(), chain["period"].iloc[-1] + 1)
     mined, confirmed = chain["mined_s"].to_numpy() - end_s, chain["confirmed_s"].to_numpy() - end_s
-    latency.stairs(confirmed, edges, baseline=mined, fill=True, color=_C["sky"], label="waiting for confirmations")
-    latency.stairs(mined, edges, fill=True, color=_C["blue"], label="waiting for a block")
+    latency.stairs(confirmed, edges, baseline=mined, fill=True, color=_C["sky"], label="until it is confirmed")
+    latency.stairs(mined, edges, fill=True, color=_C["blue"], label="until the last transaction is mined")
     latency.set_ylim(bottom=0)
     latency.set_ylabel("time [s]")
     style.legend_above(latency)

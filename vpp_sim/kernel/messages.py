@@ -167,6 +167,13 @@ class Settlement:
     traded_wh: IntArray
 
 
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """What homes know to be paid: `final_micro_eur`, shape (A,), is what each account paid for good since the start."""
+
+    final_micro_eur: IntArray
+
+
 def repeated(lead: IntArray, n_known: int, period: int) -> IntArray:
     """Return `lead` with every index beyond ``n_known - 1`` brought back by whole periods.
 

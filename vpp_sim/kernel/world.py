@@ -20,6 +20,7 @@ from vpp_sim.kernel.messages import (
     Forecast,
     LocalTrades,
     Metered,
+    Payments,
     Settlement,
     Storage,
     Tariff,
@@ -59,15 +60,15 @@ class Slot(Generic[T]):
     ----------
     name : str
         What error messages call it.
-    phase : Phase
-        When its owner may write it.
+    phase : Phase or None
+        When its owner may write it, once a tick; None is for an owner with a clock of its own, who may at any time.
     cursor : Cursor
         Where the run stands.
     held : bool
         Whether a value stays readable in later ticks.
     """
 
-    def __init__(self, name: str, phase: Phase, cursor: Cursor, *, held: bool) -> None:
+    def __init__(self, name: str, phase: Phase | None, cursor: Cursor, *, held: bool) -> None:
         self.name, self.phase, self._cursor, self._held = name, phase, cursor, held
         self._owner: str | None = None
         self._value: T | None = None
@@ -106,7 +107,8 @@ class Slot(Generic[T]):
         step = self._cursor.step
         if before_start != (step < 0):
             raise WriterError(f"{self._owner} gives {self.name} its initial value after the start")
-        if not before_start and (self._cursor.phase is not self.phase or self._written == step):
+        misplaced = self._cursor.phase is not self.phase or self._written == step
+        if not before_start and self.phase is not None and misplaced:
             now = self._cursor.phase.name if self._cursor.phase else "no phase"
             raise WriterError(
                 f"{self._owner} writes {self.name} in {now} of tick {step}; once in {self.phase.name} is allowed"
@@ -153,6 +155,7 @@ class World:
         self.trades: Slot[LocalTrades] = self._slot("trades", Phase.TRADE)
         self.flow: Slot[Flow] = self._slot("flow", Phase.FLOW)
         self.settlement: Slot[Settlement] = self._slot("settlement", Phase.SETTLE)
+        self.payments: Slot[Payments] = self._slot("payments", None, held=True)
 
-    def _slot(self, name: str, phase: Phase, *, held: bool = False) -> Slot[Any]:
+    def _slot(self, name: str, phase: Phase | None, *, held: bool = False) -> Slot[Any]:
         return Slot(name, phase, self.cursor, held=held)

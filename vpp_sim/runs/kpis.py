@@ -285,25 +285,39 @@ KPIS: tuple[Kpi, ...] = (
     ),
     # Settlement
     Kpi(
-        "chain_batches", "Settlement batches", "batches", "neither", "Settlement",
-        "Transactions that settled a period.", m.settled_batches, vpp_only=True,
+        "chain_periods", "Periods settled on chain", "periods", "neither", "Settlement",
+        "Settlement periods whose payments are final; one in which nothing moved is none.", m.settled_periods,
+        vpp_only=True,
     ),
     Kpi(
         "chain_moved_eur", "Settled on chain", "EUR", "neither", "Settlement",
-        "Sum over batches of the amounts moved.", m.chain_sum("moved_micro_eur", 1 / MICRO_EUR_PER_EUR), vpp_only=True,
+        "Sum over periods of the amounts moved.", m.chain_sum("moved_micro_eur", 1 / MICRO_EUR_PER_EUR), vpp_only=True,
     ),
     Kpi(
         "chain_gas", "Gas, total", "gas", "lower", "Settlement",
         "Gas used by all settlement transactions.", m.chain_sum("gas_used"), vpp_only=True,
     ),
     Kpi(
-        "chain_gas_per_batch", "Gas a batch", "gas", "lower", "Settlement",
-        "Mean gas of a settlement transaction.", m.chain_mean("gas_used"), vpp_only=True,
+        "chain_gas_per_period", "Gas a period", "gas", "lower", "Settlement",
+        "Mean gas of settling a period.", m.chain_mean("gas_used"), vpp_only=True,
     ),
     Kpi(
-        "chain_confirmation_s", "Time to confirmation", "s", "lower", "Settlement",
-        "Mean time from the end of a settlement period to the confirmation of its batch.", m.confirmation_s,
+        "chain_gas_cost_eur", "Gas cost", "EUR", "lower", "Settlement",
+        "Cost of that gas at its price when it was used.", m.chain_sum("gas_cost_eur"), vpp_only=True,
+    ),
+    Kpi(
+        "chain_gas_cost_eur_per_kwh", "Gas cost a kWh", "EUR/kWh", "lower", "Settlement",
+        "Cost of gas over the homes' load.", m.gas_cost_eur_per_kwh, vpp_only=True,
+    ),
+    Kpi(
+        "chain_confirmation_s", "Time to final payment", "s", "lower", "Settlement",
+        "Mean time from the end of a settlement period to the confirmation of its last transaction.", m.confirmation_s,
         vpp_only=True,
+    ),
+    Kpi(
+        "chain_awaiting_eur", "Money not final", "EUR", "lower", "Settlement",
+        "Mean over steps of what homes owe or are owed and have not seen paid for good, summed over homes.",
+        m.awaiting_eur, vpp_only=True,
     ),
 )  # fmt: skip
 """Every KPI, in the order of reports."""
@@ -364,7 +378,7 @@ def read_kpis(path: Path) -> dict[str, KpiValue]:
 
 
 _DECIMALS = {
-    "1": 3, "EUR": 2, "kWh": 1, "kW": 2, "kg": 1, "p.u.": 4, "homes": 0, "steps": 0, "batches": 0, "gas": 0, "s": 1,
+    "1": 3, "EUR": 2, "kWh": 1, "kW": 2, "kg": 1, "p.u.": 4, "homes": 0, "steps": 0, "periods": 0, "gas": 0, "s": 1,
     "life": 5, "actions": 0,
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "account_income",
     "ageing_cost_eur",
+    "awaiting_eur",
     "battery_cycles",
     "battery_life_used",
     "battery_lost_capacity",
@@ -42,6 +43,7 @@ __all__ = [
     "feeder_reverse_peak_kw",
     "forecast_mae_kw",
     "forecast_nrmse",
+    "gas_cost_eur_per_kwh",
     "highest",
     "homes_above_default",
     "homes_bill",
@@ -55,7 +57,7 @@ __all__ = [
     "ramping_kw",
     "self_consumption",
     "self_sufficiency",
-    "settled_batches",
+    "settled_periods",
     "society_result",
     "violations",
 ]
@@ -288,18 +290,18 @@ def coverage(tables: RunTables, bills: pd.DataFrame) -> float:
 # Settlement
 
 
-def settled_batches(tables: RunTables, bills: pd.DataFrame) -> float:
-    """Return the number of batches on chain; NaN if nothing was settled there."""
+def settled_periods(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the number of periods settled on chain; NaN if nothing was settled there."""
     return float(len(tables.chain)) if len(tables.chain) else nan
 
 
 def chain_sum(column: str, factor: float = 1.0) -> Callable[[RunTables, pd.DataFrame], float]:
-    """Return the measure of the sum over batches of a column, times `factor`."""
+    """Return the measure of the sum over settled periods of a column, times `factor`."""
     return lambda tables, bills: float(tables.chain[column].sum()) * factor if len(tables.chain) else nan
 
 
 def chain_mean(column: str) -> Callable[[RunTables, pd.DataFrame], float]:
-    """Return the measure of the mean over batches of a column."""
+    """Return the measure of the mean over settled periods of a column."""
     return lambda tables, bills: float(tables.chain[column].mean()) if len(tables.chain) else nan
 
 
@@ -309,3 +311,18 @@ def confirmation_s(tables: RunTables, bills: pd.DataFrame) -> float:
         return nan
     period_end_s = (tables.chain["last_step"] + 1) * tables.step_h * 3600
     return float((tables.chain["confirmed_s"] - period_end_s).mean())
+
+
+def gas_cost_eur_per_kwh(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the cost of gas over the homes' load [EUR/kWh]."""
+    load_kwh = float(tables.timeseries["load_kw"].sum()) * tables.step_h
+    return float(tables.chain["gas_cost_eur"].sum()) / load_kwh if len(tables.chain) and load_kwh else nan
+
+
+def awaiting_eur(tables: RunTables, bills: pd.DataFrame) -> float:
+    """Return the mean over steps of what homes owe or are owed less what they know to be paid, in magnitudes [EUR]."""
+    homes = tables.prosumers
+    if not len(tables.chain):
+        return nan
+    owed_eur = homes.groupby("home", observed=True)["cost_eur"].cumsum() - homes["paid_eur"]
+    return float(owed_eur.abs().sum() / homes["step"].nunique())

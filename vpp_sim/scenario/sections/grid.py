@@ -42,14 +42,25 @@ class ChainSpec(Spec):
     allow_main_network: bool = False
     """First of two switches without which ``rpc`` refuses a public main network; the other is the environment variable
     ``VPP_SIM_CHAIN_MAIN_NETWORK`` with the chain id."""
-    settlement: Literal["netted"] = "netted"
-    """``netted``: one transaction a period moves every account's net amount."""
+    settlement: Literal["netted", "proof"] = "netted"
+    """``netted``: one transaction a period moves every account's net amount. ``proof``: one Merkle root a period stands
+    for all balances and trades, and after the challenge window each account's balance is claimed against it."""
     every: DurationS = SECONDS_PER_HOUR
     """Length of a settlement period; a multiple of the clock's step."""
+    challenge_window: DurationS = SECONDS_PER_HOUR
+    """How long a period that was settled can be disputed; with ``proof``, money moves only after it."""
     block_time: DurationS = 12
-    """Time between two blocks."""
-    confirmations: Count = 3
-    """Blocks on top of a batch before its payments count as final."""
+    """Time between two blocks; their mean if they are not regular."""
+    block_times: Literal["regular", "exponential"] = "regular"
+    """``regular``: blocks at whole multiples of the block time. ``exponential``: at random, as by proof of work."""
+    confirmations: Annotated[Count, Field(le=128)] = 3
+    """Blocks on top of a transaction's block before its payments count as final."""
+    resend_after: DurationS = 60
+    """A transaction that is not mined by then is sent again, with higher fees if the price of gas rose."""
+    gas_price_gwei: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False, json_schema_extra={"unit": "gwei"})] = 1.0
+    """Price of gas on a chain inside the process, in billionths of its own currency; a node has prices of its own."""
+    native_eur: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = 2_500.0
+    """Price of one unit of the chain's own currency, such as ether."""
     deposit_eur: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = (
         10_000.0
     )

@@ -1,0 +1,297 @@
+"""The courier: each payment, here of tokens, arrives once, whatever is lost, undone, repriced or cut off."""
+
+import numpy as np
+import pytest
+
+from vpp_sim.chain.contract import Abi, Contract, RevertedError, load_artifact
+from vpp_sim.chain.courier import Courier
+from vpp_sim.chain.deployment import mine_all, require_success
+from vpp_sim.chain.outbox import Outbox
+from vpp_sim.chain.protocol import Fees, NodeDownError, Transaction, TransactionRefusedError
+from vpp_sim.chain.revm import RevmChain
+from vpp_sim.chain.statements import Job, Statement
+from vpp_sim.errors import ChainError
+
+GENESIS_S, BLOCK_S, PATIENCE_S, CONFIRMATIONS = 1_000_000, 12, 60, 2
+
+
+class CutOffError(Exception):
+    """The process ends here."""
+
+
+class Treacherous(RevmChain):
+    """A chain whose node loses, refuses, or never gets what it is sent, in the order of `mood`; then it is sound."""
+
+    def __init__(self):
+        super().__init__(accounts=3, seed=1, genesis_timestamp_s=GENESIS_S)
+        self.mood, self.sent, self.price = [], [], None
+
+    def send(self, raw):
+        mood = self.mood.pop(0) if self.mood else "sound"
+        if mood == "cut off before":
+            raise CutOffError
+        if mood == "down":
+            raise NodeDownError("gone")
+        if mood == "refuse":
+            raise TransactionRefusedError("0x", "not today")
+        self.sent.append(raw)
+        if mood == "lose":
+            return "0x"
+        answer = super().send(raw)
+        if mood == "cut off after":
+            raise CutOffError
+        return answer
+
+    def suggested_fees(self):
+        return self.price or super().suggested_fees()
+
+
+class World:
+    def __init__(self, tmp_path):
+        self.chain = Treacherous()
+        self.payer, self.payee, _ = self.chain.accounts
+        artifact = load_artifact("SettlementCurrency")
+        self.abi = Abi(artifact.abi)
+        creation = artifact.bytecode + self.abi.encode_constructor(self.payer)
+        self.chain.submit(Transaction(self.payer, None, creation, 5_000_000))
+        (receipt,) = mine_all(self.chain, self.abi, "deployment")
+        self.token = Contract(self.chain, receipt.contract, self.abi)
+        self.token.submit(self.payer, 200_000, "mint", self.payer, 1_000)
+        mine_all(self.chain, self.abi, "mint")
+        self.path, self.proceeded, self.undone = tmp_path / "outbox.sqlite", [], []
+        self.start()
+
+    def start(self):
+        """Begin as a new process would."""
+        self.outbox = Outbox(self.path)
+        self.courier = Courier(
+            self.chain,
+            self.outbox,
+            accounts=2,
+            confirmations=CONFIRMATIONS,
+            patience_s=PATIENCE_S,
+            require_success=lambda job, receipt: require_success(self.abi, receipt, job.key),
+            proceed=self.proceed,
+            undone=lambda job: self.undone.append(job.key),
+        )
+
+    def proceed(self, job, receipt):
+        self.proceeded.append((job.key, receipt.block_number))
+        return (self.job("0/second", 3),) if job.key == "0/first" else ()
+
+    def job(self, key, amount, ready_s=0):
+        data = self.abi.encode("transfer", self.payee, amount)
+        return Job(
+            key,
+            0,
+            Transaction(self.payer, self.token.address, data, 100_000),
+            ready_s,
+            np.array([amount, -amount]),
+            True,
+        )
+
+    def blocks(self, count):
+        """Mine blocks and let the courier look after each; return what was confirmed."""
+        found = []
+        for _ in range(count):
+            block = self.chain.mine(self.chain.timestamp_s + BLOCK_S)
+            found += self.courier.advance(block.timestamp_s)
+        return found
+
+    def paid(self):
+        return self.token.call("balanceOf", self.payee)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def begin(world, *jobs):
+    world.courier.put(jobs)
+    return world.courier.advance(world.chain.timestamp_s)
+
+
+def test_a_job_is_mined_then_confirmed_then_followed(world):
+    begin(world, world.job("0/first", 7))
+    assert world.blocks(1) == []
+    assert (world.courier.mined_micro_eur.tolist(), world.courier.confirmed_micro_eur.tolist()) == ([7, -7], [0, 0])
+    (first,) = world.blocks(2)
+    assert (first.job.key, first.attempts, first.receipt.transaction) == (
+        "0/first",
+        1,
+        world.outbox.confirmed_jobs(0)[0].transaction,
+    )
+    assert world.courier.confirmed_micro_eur.tolist() == [7, -7]
+    assert [found.job.key for found in world.blocks(3)] == ["0/second"]
+    assert world.paid() == 10
+    assert [key for key, _ in world.proceeded] == ["0/first", "0/second"]
+    assert len(world.chain.sent) == 2
+    assert set(world.courier.counts.values()) == {0}
+
+
+def test_a_job_waits_until_it_is_ready(world):
+    ready_s = world.chain.timestamp_s + 30
+    begin(world, world.job("0/a", 7, ready_s))
+    world.blocks(2)  # 24 s later
+    assert world.chain.sent == []
+    world.blocks(2)  # sent after 36 s, mined after 48 s
+    assert world.paid() == 7
+
+
+def test_what_is_lost_is_sent_again_as_the_same_bytes(world):
+    world.chain.mood = ["lose", "down", "refuse"]
+    begin(world, world.job("0/a", 7))
+    world.blocks(4)
+    assert world.chain.sent[1:] == []  # 48 s: patience is 60 s
+    world.blocks(20)
+    assert len(world.chain.sent) == 2
+    assert world.chain.sent[0] == world.chain.sent[1]
+    assert world.paid() == 7
+    assert world.courier.counts["transactions sent again"] == 3
+    assert world.courier.counts["requests that the node did not answer"] == 1
+
+
+def test_a_price_that_rose_is_followed_with_the_same_nonce(world):
+    world.chain.mood = ["lose"]
+    begin(world, world.job("0/a", 7))
+    world.chain.price = Fees(300 * 10**9, 2 * 10**9)
+    (confirmed,) = world.blocks(10)
+    assert (confirmed.attempts, world.paid()) == (2, 7)
+    assert world.courier.counts["transactions sent with higher fees"] == 1
+    assert confirmed.receipt.gas_price_wei > 2 * 10**9  # base fee and the new tip
+
+
+def test_fees_rise_by_an_eighth_at_least(world):
+    world.chain.price = Fees(1_000, 80)
+    world.chain.mood = ["lose", "lose"]
+    world.courier.put([world.job("0/a", 7)])
+    world.courier.advance(world.chain.timestamp_s)
+    world.chain.price = Fees(1_001, 0)
+    world.courier.advance(world.chain.timestamp_s + PATIENCE_S)
+    (item,) = world.outbox.open_jobs()
+    assert [(a.max_fee_wei, a.priority_fee_wei, a.nonce) for a in item.attempts] == [
+        (1_000, 80, item.attempts[0].nonce),
+        (1_125, 90, item.attempts[0].nonce),
+    ]
+
+
+@pytest.mark.parametrize("mood", ["cut off before", "cut off after"])
+def test_a_process_that_is_cut_off_while_sending_is_taken_up(world, mood):
+    world.chain.mood = [mood]
+    with pytest.raises(CutOffError):
+        begin(world, world.job("0/a", 7))
+    world.outbox.close()
+    world.start()
+    world.courier.put([world.job("0/a", 7)])  # known by its key
+    world.blocks(10)
+    assert world.paid() == 7
+    assert len(set(world.chain.sent)) == 1
+    assert world.courier.confirmed_micro_eur.tolist() == [7, -7]
+
+
+def test_a_process_that_ends_between_two_blocks_knows_what_was_mined(world):
+    begin(world, world.job("0/first", 7))
+    world.blocks(1)
+    world.outbox.close()
+    world.start()
+    assert world.courier.mined_micro_eur.tolist() == [7, -7]
+    world.blocks(5)
+    assert world.paid() == 10
+
+
+def test_a_payment_that_is_undone_before_it_is_final_is_made_again(world):
+    before = world.chain.snapshot()
+    begin(world, world.job("0/a", 7))
+    world.blocks(1)
+    world.chain.restore(before)
+    world.courier.advance(world.chain.timestamp_s)
+    assert world.courier.mined_micro_eur.tolist() == [0, 0]
+    assert world.courier.counts["payments undone before they were final"] == 1
+    assert [found.job.key for found in world.blocks(3)] == ["0/a"]
+    assert world.paid() == 7
+
+
+def test_a_payment_that_is_undone_after_its_followers_were_sent_is_an_error(world):
+    before = world.chain.snapshot()
+    begin(world, world.job("0/first", 7))
+    world.chain.mood = ["refuse"]  # of the second
+    world.blocks(2)
+    world.blocks(1)
+    world.chain.restore(before)
+    with pytest.raises(ChainError, match=r"a reorganisation undid 0/first after 0/second, which follows it, was sent"):
+        world.courier.advance(world.chain.timestamp_s)
+
+
+def test_what_follows_an_undone_payment_and_was_not_sent_is_planned_anew(world):
+    world.courier._proceed = lambda job, receipt: (
+        (world.job("0/second", 3, world.chain.timestamp_s + 100),) if job.key == "0/first" else ()
+    )
+    before = world.chain.snapshot()
+    begin(world, world.job("0/first", 7))
+    world.blocks(3)
+    assert [item.job.key for item in world.courier.unconfirmed] == ["0/second"]
+    world.chain.restore(before)
+    world.courier.advance(world.chain.timestamp_s)
+    assert (world.undone, [item.job.key for item in world.courier.unconfirmed]) == (["0/first"], ["0/first"])
+    assert world.courier.confirmed_micro_eur.tolist() == [0, 0]
+    world.blocks(20)
+    assert world.paid() == 10
+
+
+def test_a_transaction_that_reverts_says_why(world):
+    begin(world, world.job("0/a", 2_000))
+    with pytest.raises(RevertedError, match=r"0/a reverted: ERC20InsufficientBalance\(.*balance=1000, needed=2000\)"):
+        world.blocks(1)
+
+
+def test_a_transaction_that_may_be_repeated_is_repeated_with_a_new_nonce(world):
+    """It is repeated once its failure is final, and succeeds since the account was topped up."""
+    world.courier._require_success = lambda job, receipt: None
+    rich = world.chain.accounts[2]
+    world.token.submit(world.payer, 200_000, "mint", rich, 500)
+    mine_all(world.chain, world.abi, "mint")
+    begin(world, world.job("0/a", 1_500))
+    world.blocks(1)
+    world.token.submit(rich, 200_000, "transfer", world.payer, 500)
+    world.blocks(8)
+    assert world.paid() == 1_500
+    assert world.courier.counts["transactions that reverted and were repeated"] == 1
+
+
+def test_a_transaction_that_is_refused_for_ever_is_an_error(world):
+    world.chain.mood = ["refuse"] * 100
+    begin(world, world.job("0/a", 7))
+    with pytest.raises(TransactionRefusedError, match="not today"):
+        world.blocks(100)
+
+
+def test_a_statement_is_the_same_or_refused():
+    outbox = Outbox()
+    one = Statement(3, np.array([0, 2]), np.array([5, -5]), np.array([1, -1]))
+    assert outbox.add_statement(one, 10)
+    assert not outbox.add_statement(Statement(3, np.array([0, 2]), np.array([5, -5]), np.array([1, -1])), 20)
+    with pytest.raises(ChainError, match="period 3 was submitted before, with other amounts"):
+        outbox.add_statement(Statement(3, np.array([0, 2]), np.array([6, -6]), np.array([1, -1])), 20)
+    ((found, settled),) = outbox.statements()
+    assert (found.traded_wh.tolist(), settled, outbox.submitted_s(3)) == ([1, -1], False, 10)
+
+
+def test_an_outbox_writes_all_or_nothing(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+
+    def half():
+        with outbox.writing():
+            outbox.remember("a", 1)
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        half()
+    assert outbox.fact("a") is None
+
+
+def test_a_file_that_is_no_outbox_is_refused(tmp_path):
+    path = tmp_path / "outbox.sqlite"
+    path.write_bytes(b"no database at all, and long enough to be read as one" * 100)
+    with pytest.raises(ChainError, match=r"cannot open outbox .*outbox\.sqlite"):
+        Outbox(path)

@@ -1,0 +1,363 @@
+"""The outbox: what is to be paid and what was sent for it, written down before anything leaves.
+
+It is an SQLite file (or lives in memory, for a chain that ends with the process). A statement is written before its
+first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut off at any moment
+finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is a secret; signed
+transactions are public as soon as they are sent.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vpp_sim.chain.protocol import Transaction
+from vpp_sim.chain.statements import Job, Statement
+from vpp_sim.errors import ChainError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from pathlib import Path
+
+    from vpp_sim.chain.envelope import SignedTransaction
+    from vpp_sim.chain.protocol import Receipt
+
+__all__ = ["Attempt", "ConfirmedJob", "OpenJob", "Outbox"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS statements (
+    period INTEGER PRIMARY KEY, submitted_s INTEGER NOT NULL, content BLOB NOT NULL, settled INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS jobs (
+    place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, follows TEXT, period INTEGER NOT NULL, sender TEXT NOT NULL,
+    target TEXT, data BLOB NOT NULL, gas_limit INTEGER NOT NULL, ready_s INTEGER NOT NULL, effect BLOB NOT NULL,
+    last INTEGER NOT NULL, mined TEXT, block INTEGER, confirmed INTEGER NOT NULL DEFAULT 0,
+    buried INTEGER NOT NULL DEFAULT 0, mined_s INTEGER, gas_used INTEGER, gas_price_wei TEXT
+);
+CREATE TABLE IF NOT EXISTS attempts (
+    place INTEGER PRIMARY KEY, key TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, sender TEXT NOT NULL,
+    nonce INTEGER NOT NULL, raw BLOB NOT NULL, max_fee_wei TEXT NOT NULL, priority_fee_wei TEXT NOT NULL,
+    sent_s INTEGER NOT NULL, given_up INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS attempts_of_sender ON attempts (sender, nonce);
+CREATE INDEX IF NOT EXISTS open_jobs ON jobs (buried) WHERE buried = 0;
+"""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One signed transaction that was sent, or was about to be, for a job.
+
+    Attributes
+    ----------
+    hash : str
+        Its hash.
+    nonce : int
+        Its nonce; all attempts of a job that may still be mined share one, so that only one of them can be.
+    raw : bytes
+        The signed bytes.
+    max_fee_wei, priority_fee_wei : int
+        Its fees [wei per gas].
+    sent_s : int
+        When it was sent last [s].
+    """
+
+    hash: str
+    nonce: int
+    raw: bytes
+    max_fee_wei: int
+    priority_fee_wei: int
+    sent_s: int
+
+
+@dataclass(slots=True, eq=False)
+class OpenJob:
+    """A job that is not buried under blocks yet.
+
+    Attributes
+    ----------
+    job : Job
+        What is to be done.
+    follows : str or None
+        Key of the job whose confirmation brought it.
+    attempts : list of Attempt
+        What was sent, oldest first; empty while it waits.
+    mined : str or None
+        Hash of the attempt that was mined.
+    block_number : int
+        Its block; only with `mined`.
+    confirmed : bool
+        Whether enough blocks follow it.
+    refusals : int
+        How often the node refused to take it, one after the other.
+    """
+
+    job: Job
+    follows: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    mined: str | None = None
+    block_number: int = 0
+    confirmed: bool = False
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedJob:
+    """What a confirmed transaction was and cost.
+
+    Attributes
+    ----------
+    key : str
+        Of its job.
+    transaction : str
+        Its hash.
+    block_number : int
+        Its block.
+    mined_s : int
+        Time of that block [s].
+    gas_used : int
+        What it used [gas].
+    gas_price_wei : int
+        What each unit cost [wei per gas].
+    calldata_bytes : int
+        Size of its call [B].
+    attempts : int
+        How many transactions were signed for the job.
+    """
+
+    key: str
+    transaction: str
+    block_number: int
+    mined_s: int
+    gas_used: int
+    gas_price_wei: int
+    calldata_bytes: int
+    attempts: int
+
+
+class Outbox:
+    """Statements, jobs and attempts, on disk or in memory.
+
+    Parameters
+    ----------
+    path : Path or None
+        The SQLite file, made if it is not there; None keeps it in memory.
+
+    Raises
+    ------
+    ChainError
+        If the file cannot be opened, or is no outbox.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        try:
+            self._database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")  # what is said to be written survives a power cut
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise ChainError(f"cannot open outbox {path}: {error}") from error
+        self._inside = False
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Write all that is written inside together, or nothing of it."""
+        if self._inside:
+            yield
+            return
+        self._inside = True
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        else:
+            self._database.execute("COMMIT")
+        finally:
+            self._inside = False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # -- facts
+
+    def fact(self, name: str) -> object:
+        """Return what was remembered under `name`, or None."""
+        row = self._database.execute("SELECT content FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def remember(self, name: str, content: object) -> None:
+        """Remember something that JSON can hold."""
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(content)))
+
+    # -- statements
+
+    def add_statement(self, statement: Statement, now_s: int) -> bool:
+        """Write a statement down, and return whether it is new.
+
+        Raises
+        ------
+        ChainError
+            If another statement of its period is there.
+        """
+        content = statement.to_bytes()
+        known = self._database.execute(
+            "SELECT content FROM statements WHERE period = ?", (statement.period,)
+        ).fetchone()
+        if known is None:
+            self._database.execute(
+                "INSERT INTO statements (period, submitted_s, content) VALUES (?, ?, ?)",
+                (statement.period, now_s, content),
+            )
+        elif known[0] != content:
+            raise ChainError(f"period {statement.period} was submitted before, with other amounts")
+        return known is None
+
+    def statement(self, period: int) -> Statement:
+        """Return the statement of a period that was added."""
+        row = self._database.execute("SELECT content FROM statements WHERE period = ?", (period,)).fetchone()
+        if row is None:
+            raise ChainError(f"no statement of period {period} in the outbox")
+        return Statement.from_bytes(row[0])
+
+    def statements(self) -> Generator[tuple[Statement, bool]]:
+        """Yield every statement, and whether its period is settled."""
+        for content, settled in self._database.execute("SELECT content, settled FROM statements ORDER BY period"):
+            yield Statement.from_bytes(content), bool(settled)
+
+    def mark_settled(self, period: int, settled: bool) -> None:
+        """Note whether all transactions of a period are confirmed."""
+        self._database.execute("UPDATE statements SET settled = ? WHERE period = ?", (settled, period))
+
+    def submitted_s(self, period: int) -> int:
+        """Return when a period's statement was added [s]."""
+        row = self._database.execute("SELECT submitted_s FROM statements WHERE period = ?", (period,)).fetchone()
+        return int(row[0])
+
+    # -- jobs and attempts
+
+    def add_jobs(self, jobs: Iterable[Job], follows: str | None) -> list[OpenJob]:
+        """Write jobs down and return those whose keys are new."""
+        added = []
+        for job in jobs:
+            done = self._database.execute(
+                "INSERT OR IGNORE INTO jobs"
+                " (key, follows, period, sender, target, data, gas_limit, ready_s, effect, last)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.key,
+                    follows,
+                    job.period,
+                    job.transaction.sender,
+                    job.transaction.to,
+                    job.transaction.data,
+                    job.transaction.gas_limit,
+                    job.ready_s,
+                    job.effect_micro_eur.astype("<i8").tobytes(),
+                    job.last,
+                ),
+            )
+            if done.rowcount:
+                added.append(OpenJob(job, follows))
+        return added
+
+    def remove_job(self, key: str) -> None:
+        """Forget a job of which nothing was ever sent."""
+        self._database.execute("DELETE FROM jobs WHERE key = ?", (key,))
+
+    def add_attempt(self, key: str, signed: SignedTransaction, now_s: int) -> Attempt:
+        """Write down what is about to be sent."""
+        attempt = Attempt(signed.hash, signed.nonce, signed.raw, signed.max_fee_wei, signed.priority_fee_wei, now_s)
+        self._database.execute(
+            "INSERT INTO attempts (key, hash, sender, nonce, raw, max_fee_wei, priority_fee_wei, sent_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                key,
+                attempt.hash,
+                signed.sender,
+                attempt.nonce,
+                attempt.raw,
+                str(attempt.max_fee_wei),
+                str(attempt.priority_fee_wei),
+                now_s,
+            ),
+        )
+        return attempt
+
+    def give_up_attempts(self, key: str) -> None:
+        """Note that the attempts of a job were spent on a transaction that did nothing; the next has a new nonce."""
+        self._database.execute("UPDATE attempts SET given_up = 1 WHERE key = ?", (key,))
+
+    def update(self, item: OpenJob, receipt: Receipt | None = None, *, buried: bool = False) -> None:
+        """Write down how far a job has come, and the receipt of one that is confirmed."""
+        self._database.execute(
+            "UPDATE jobs SET mined = ?, block = ?, confirmed = ?, buried = ? WHERE key = ?",
+            (item.mined, item.block_number, item.confirmed, buried, item.job.key),
+        )
+        if receipt is not None:
+            self._database.execute(
+                "UPDATE jobs SET mined_s = ?, gas_used = ?, gas_price_wei = ? WHERE key = ?",
+                (receipt.timestamp_s, receipt.gas_used, str(receipt.gas_price_wei), item.job.key),
+            )
+
+    def confirmed_jobs(self, period: int) -> list[ConfirmedJob]:
+        """Return what the confirmed transactions of a period were and cost, in their order."""
+        rows = self._database.execute(
+            "SELECT key, mined, block, mined_s, gas_used, gas_price_wei, length(data), (SELECT COUNT(*) FROM attempts"
+            " WHERE attempts.key = jobs.key) FROM jobs WHERE period = ? AND confirmed ORDER BY place",
+            (period,),
+        )
+        return [ConfirmedJob(*row[:5], int(row[5]), *row[6:]) for row in rows]
+
+    def next_nonce(self, sender: str) -> int:
+        """Return the nonce after the highest that was ever used for a sender here, or 0."""
+        row = self._database.execute("SELECT MAX(nonce) FROM attempts WHERE sender = ?", (sender,)).fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def open_jobs(self) -> list[OpenJob]:
+        """Return all jobs that are not buried, in the order in which they came."""
+        rows = self._database.execute(
+            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block,"
+            " confirmed FROM jobs WHERE buried = 0 ORDER BY place"
+        ).fetchall()
+        return [self._open_job(row) for row in rows]
+
+    def effects_micro_eur(self, accounts: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what all mined jobs, and what all confirmed jobs, have moved, shape (accounts,) each [micro-euro]."""
+        mined, confirmed = np.zeros((2, accounts), dtype=np.int64)
+        for effect, is_confirmed in self._database.execute(
+            "SELECT effect, confirmed FROM jobs WHERE mined IS NOT NULL"
+        ):
+            moved = np.frombuffer(effect, dtype="<i8")
+            mined += moved
+            if is_confirmed:
+                confirmed += moved
+        return mined, confirmed
+
+    def _open_job(self, row: tuple) -> OpenJob:  # type: ignore[type-arg]
+        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block, confirmed = row
+        job = Job(
+            key,
+            period,
+            Transaction(sender, target, data, gas_limit),
+            ready_s,
+            np.frombuffer(effect, dtype="<i8"),
+            bool(last),
+        )
+        attempts = [
+            Attempt(*found[:3], int(found[3]), int(found[4]), found[5])
+            for found in self._database.execute(
+                "SELECT hash, nonce, raw, max_fee_wei, priority_fee_wei, sent_s FROM attempts"
+                " WHERE key = ? AND given_up = 0 ORDER BY place",
+                (key,),
+            )
+        ]
+        return OpenJob(job, follows, attempts, mined, block or 0, bool(confirmed))
