@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vpp_sim.chain.envelope import SignedTransaction
     from vpp_sim.chain.faults import FaultSchedule, Reorganisation
     from vpp_sim.chain.protocol import Block, Chain, Receipt, Transaction
+    from vpp_sim.chain.wallet import Wallet
 
 __all__ = ["UnreliableChain"]
 
@@ -54,8 +55,8 @@ class UnreliableChain:
     """A chain with faults; see :class:`~vpp_sim.chain.protocol.Chain`.
 
     While the node is down, whatever is asked of it raises :class:`~vpp_sim.chain.protocol.NodeDownError`. Three things
-    are no requests and always work: what the sender knows herself (`accounts`, `chain_id`, `block_gas_limit`, and
-    :meth:`sign` if nonce and fees are given); `pending`, by which a block producer sees whether there is work; and
+    are no requests and always work: what the sender knows herself (`accounts`, `wallet`, `chain_id`, `block_gas_limit`,
+    and :meth:`sign` if nonce and fees are given); `pending`, by which a block producer sees whether there is work; and
     :meth:`mine`, which is the network's doing. Its result is for the producer and for who records the chain. A client
     must learn what became of its transactions from :meth:`receipt`, and ask again until they are deep enough: a block
     that :meth:`mine` returned once may be gone later, and others come in its place without being returned; they are in
@@ -76,7 +77,8 @@ class UnreliableChain:
         Mean time between blocks; a reorganisation of depth k undoes only blocks of the last k block times, since older
         ones have blocks above them, though a simulation may not have mined these [s].
     gas_price_wei : int, default 0
-        The market's price of gas outside fee spikes; 0 leaves it to the wrapped chain's base fee [wei per gas].
+        The market's price of gas outside fee spikes, which receipts then show; 0 leaves it to the wrapped chain's base
+        fee [wei per gas].
     now : callable, optional
         The present as Unix time [s]; by default the time of the newest block.
 
@@ -174,6 +176,11 @@ class UnreliableChain:
         return self._chain.accounts
 
     @property
+    def wallet(self) -> Wallet:
+        """The keys of `accounts`, for what is signed beside transactions."""
+        return self._chain.wallet
+
+    @property
     def chain_id(self) -> int:
         """Number of the chain."""
         return self._chain.chain_id
@@ -213,13 +220,6 @@ class UnreliableChain:
         """Return the least that a transaction must offer to be mined at a Unix time [wei per gas]."""
         return max(self._market_wei(time_s), self._chain.base_fee_wei)
 
-    def price_paid_wei(self, transaction: str) -> int | None:
-        """Return what a mined transaction paid at the market's price, tip included; None if it is not mined.
-
-        Without a market's price it is what the wrapped chain took [wei per gas].
-        """
-        return self._paid_wei.get(transaction)
-
     def nonce(self, account: str) -> int:
         """Return the nonce of the account's next transaction as the node sees it, lost ones counted."""
         self._asked()
@@ -229,20 +229,18 @@ class UnreliableChain:
         """Return what an account owns of the chain's own currency in the newest block [wei]."""
         return self._asked().native_balance_wei(account)
 
+    def suggested_fees(self) -> Fees:
+        """Return those of the wrapped chain, or twice the going price if that is more."""
+        fees = self._asked().suggested_fees()
+        return Fees(max(fees.max_wei, 2 * self.going_price_wei(self._now())), fees.priority_wei)
+
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
     ) -> SignedTransaction:
-        """Sign a transaction without sending it; see :meth:`Chain.sign`.
-
-        The fees are, unless said otherwise, those of the wrapped chain, or twice the going price if that is more.
-        """
+        """Sign a transaction without sending it; see :meth:`Chain.sign`."""
         if nonce is None:
             nonce = self.nonce(transaction.sender)
-        signed = self._chain.sign(transaction, nonce=nonce, fees=fees)
-        enough_wei = 0 if fees else 2 * self.gas_price_wei
-        if signed.max_fee_wei >= enough_wei:
-            return signed
-        return self._chain.sign(transaction, nonce=nonce, fees=Fees(enough_wei, signed.priority_fee_wei))
+        return self._chain.sign(transaction, nonce=nonce, fees=fees or self.suggested_fees())
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction on its way, on which it may be lost; see :meth:`Chain.send`."""
@@ -272,7 +270,8 @@ class UnreliableChain:
 
     def receipt(self, transaction: str) -> Receipt | None:
         """Return the receipt of a mined transaction, which may be gone when it is asked for again."""
-        return self._asked().receipt(transaction)
+        found = self._asked().receipt(transaction)
+        return None if found is None else self._priced(found)
 
     def call(self, to: str, data: bytes) -> bytes:
         """Return what contract `to` answers to `data`; see :meth:`Chain.call`."""
@@ -344,15 +343,15 @@ class UnreliableChain:
         chain = self._chain
         before = chain.snapshot() if self._schedule.deepest else None
         sent = self._hand_over(timestamp_s)
-        base_wei = self._market_wei(timestamp_s) or chain.base_fee_wei
+        market_wei = self._market_wei(timestamp_s)
         block = chain.mine(timestamp_s)
         heard = tuple(sent[receipt.transaction] for receipt in block.receipts)
         for one in heard:
-            self._settle(one, min(one.signed.max_fee_wei, base_wei + one.signed.priority_fee_wei))
+            self._settle(one, market_wei)
         if timestamp_s > self._schedule.start_s:
             self._recent.append(_Recent(before, timestamp_s, heard))
         self._counts["blocks in fee spikes"] += self._schedule.gas_is_dear(timestamp_s)
-        return block
+        return replace(block, receipts=tuple(map(self._priced, block.receipts)))
 
     def _hand_over(self, timestamp_s: int) -> dict[str, Heard]:
         """Send the transactions of the next block to the wrapped chain; return them by hash."""
@@ -366,13 +365,21 @@ class UnreliableChain:
                 _LOG.info("left out of the block at %d s: %s", timestamp_s, error)
         return sent
 
-    def _settle(self, heard: Heard, price_wei: int) -> None:
-        """Forget a mined transaction and its rivals, and note what it paid."""
+    def _settle(self, heard: Heard, market_wei: int) -> None:
+        """Forget a mined transaction and its rivals, and note what it paid if the market has a price."""
         self._network.take(*heard.turn)
         waiting = self._waiting.pop(heard.turn, None)
         if waiting is not None:
             self._node.drop((waiting,))
-        self._paid_wei[heard.signed.hash] = price_wei
+        if market_wei:
+            self._paid_wei[heard.signed.hash] = min(
+                heard.signed.max_fee_wei, market_wei + heard.signed.priority_fee_wei
+            )
+
+    def _priced(self, receipt: Receipt) -> Receipt:
+        """Return a receipt that says what was paid at the market's price."""
+        price_wei = self._paid_wei.get(receipt.transaction)
+        return receipt if price_wei is None else replace(receipt, gas_price_wei=price_wei)
 
     def _reorganise(self, timestamp_s: int) -> Iterator[int]:
         """Undo what is due before a block at `timestamp_s`, and yield the time of each block to be mined instead."""
@@ -403,7 +410,7 @@ class UnreliableChain:
         self._counts["transactions undone"] += len(heard)
         schedule = self._schedule
         for one in heard:
-            del self._paid_wei[one.signed.hash]
+            self._paid_wei.pop(one.signed.hash, None)
             fate, delay_s = self._undoing.random(), round(self._undoing.exponential(schedule.delay_s))
             try:
                 self._await(one.signed)

@@ -8,9 +8,9 @@ import pytest
 from tests.conformance import test_chain_backends as conformance
 from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.faults import CALM, FaultSchedule, Interval, Reorganisation
+from vpp_sim.chain.market import Terms, deploy_market, fund
 from vpp_sim.chain.protocol import Chain, Fees, NodeDownError, Transaction, TransactionRefusedError
 from vpp_sim.chain.revm import RevmChain
-from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.chain.unreliable import UnreliableChain
 from vpp_sim.chain.wallet import Wallet
 from vpp_sim.errors import ChainError
@@ -70,14 +70,11 @@ def kind(request):
 
 
 def story(chain):
-    """Deploy, settle and return every block of it."""
-    start = np.array([500, 600, 700])
-    client = SettlementClient(chain, names=["a", "b", "c"], initial_micro_eur=start, confirmations=1)
-    blocks = []
-    for period in range(4):
-        client.submit_batch(period, np.arange(3), np.array([1, 2, -3]) * (period + 1), np.array([5, -5, 0]))
-        blocks += [client.mine_block(chain.timestamp_s + BLOCK_S) for _ in range(2)]
-    return blocks, client.balances().tolist()
+    """Deploy and fund a market; return where, the last block, whose hash follows from all others, and balances."""
+    terms = Terms(START_S, 3_600, 3_600, 1, 1)
+    market = deploy_market(chain, terms)
+    fund(market, np.array([500, 600]))
+    return market.addresses(), chain.mine(chain.timestamp_s + BLOCK_S), market.balances().tolist()
 
 
 def test_without_faults_every_block_is_that_of_the_wrapped_chain(kind):
@@ -183,7 +180,7 @@ class TestDearGas:
         assert mine(chain, 19) == []
         assert mine(chain, 1) == [late]  # at 40 s, which is after the spike
         assert chain.counts["blocks in fee spikes"] == 2
-        assert chain.price_paid_wei(late) == 20 * GWEI
+        assert chain.receipt(late).gas_price_wei == 20 * GWEI
 
     def test_a_bump_gets_it_in(self):
         chain = self.new()
@@ -194,8 +191,9 @@ class TestDearGas:
         with pytest.raises(TransactionRefusedError, match="raise both of its fees"):
             post(chain, nonce=0, max_wei=210 * GWEI)
         dear = post(chain, nonce=0, max_wei=300 * GWEI, tip_wei=2 * GWEI)
-        assert mine(chain, 2) == [dear]
-        assert (chain.price_paid_wei(dear), chain.price_paid_wei(cheap)) == (202 * GWEI, None)
+        (receipt,) = chain.mine(chain.timestamp_s + 2).receipts
+        assert (receipt.transaction, receipt.gas_price_wei) == (dear, 202 * GWEI)
+        assert (chain.receipt(dear), chain.receipt(cheap)) == (receipt, None)
         assert chain.counts["blocks in fee spikes"] == 3
 
     def test_default_fees_are_twice_the_going_price(self):
@@ -219,7 +217,7 @@ class TestDearGas:
         assert chain.gas_price_wei == chain.inner.base_fee_wei == 875_000_000  # after an empty block at 1 gwei
         paid = post(chain)
         mine(chain)
-        assert chain.price_paid_wei(paid) == 1  # the report's price is the scenario's
+        assert chain.receipt(paid).gas_price_wei == 1  # the report's price is the scenario's
 
 
 class TestNodeThatIsDown:
@@ -244,11 +242,12 @@ class TestNodeThatIsDown:
             lambda: chain.timestamp_s,
             lambda: chain.base_fee_wei,
             lambda: chain.gas_price_wei,
+            lambda: chain.suggested_fees(),
         )
         for request in requests:
             with pytest.raises(NodeDownError, match=f"the node does not answer at {START_S + 10} s"):
                 request()
-        assert chain.counts["requests refused by the node"] == len(requests) == 12
+        assert chain.counts["requests refused by the node"] == len(requests) == 13
         assert mine(chain) == [sent]
         assert chain.pending == 0
         assert note(chain, nonce=1).hash == later.hash
@@ -303,7 +302,7 @@ class TestReorganisations:
         assert [chain.receipt(one).block_number for one in sent] == [1, 2, 2]  # the third was sent at 24 s
         assert [chain.receipt(one).timestamp_s - START_S for one in sent] == [12, 25, 25]
         assert [chain.counts[key] for key in ("reorganisations", "blocks undone", "transactions undone")] == [1, 2, 2]
-        assert (chain.pending, chain.price_paid_wei(sent[2])) == (0, second.base_fee_wei)
+        assert (chain.pending, chain.receipt(sent[2]).gas_price_wei) == (0, second.base_fee_wei)
 
     def test_lost_ones_come_only_when_they_are_sent_again(self):
         chain = self.new(again=0.0, lost=1.0)
@@ -312,7 +311,6 @@ class TestReorganisations:
         assert signed.hash == sent[1]
         assert mine(chain) == []
         assert [chain.receipt(one) is None for one in sent] == [False, True, True]
-        assert [chain.price_paid_wei(one) is None for one in sent] == [False, True, True]
         assert (chain.pending, chain.nonce(chain.accounts[1])) == (2, 1)
         assert mine(chain) == []
         chain.send(signed.raw)
