@@ -16,7 +16,6 @@ const OUTPUT = OUTPUT_GIVEN ?? join(ROOT, "..", "vpp_sim", "chain", "artifacts")
 const RUNS = {
   DirectTrades: 1000,
   EnergyMarket: 1000,
-  EnergySettlement: 10000,
   MemberRegistry: 10000,
   SettlementCurrency: 10000,
 };

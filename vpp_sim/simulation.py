@@ -33,6 +33,8 @@ from vpp_sim.agents.scribe import Scribe
 from vpp_sim.agents.settler import Settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
+from vpp_sim.chain.market import OFFICERS
+from vpp_sim.chain.market import Terms as MarketTerms
 from vpp_sim.chain.opening import NodeAccess, open_chain
 from vpp_sim.chain.outbox import Outbox
 from vpp_sim.chain.settlement import SettlementClient, open_market
@@ -60,13 +62,15 @@ from vpp_sim.scenario.loader import dump_scenario, read_scenario
 from vpp_sim.scenario.paths import require_paths
 from vpp_sim.scenario.scenario import Scenario
 from vpp_sim.scenario.sections.grid import ChainSpec
-from vpp_sim.units import SECONDS_PER_HOUR, format_duration, to_micro_eur
+from vpp_sim.units import MICRO_EUR_PER_EUR, SECONDS_PER_HOUR, format_duration, to_micro_eur
 
 __all__ = ["Outcome", "run", "run_scenario", "simulate"]
 
 Progress = Callable[[int, int, str], None]
 """Told ticks done, ticks in all, and what is running."""
 
+_BOND_MICRO_EUR, _AWARD_MICRO_EUR = 1_000 * MICRO_EUR_PER_EUR, MICRO_EUR_PER_EUR
+"""What the operator pledges, and what a proven breach costs it beside the damage."""
 _SETUP_S = SECONDS_PER_HOUR
 """The chain's genesis lies this long before the start; contracts are deployed in between."""
 
@@ -310,7 +314,7 @@ def _settler(
     initial = int(to_micro_eur(np.array([spec.deposit_eur]))[0])
     deposits = np.full(len(accounts), initial, dtype=np.int64)
     outbox = Outbox()
-    terms = Terms(genesis_s=start_s, period_s=spec.every, challenge_window_s=spec.challenge_window)
+    terms = MarketTerms(start_s, spec.every, spec.challenge_window, _BOND_MICRO_EUR, _AWARD_MICRO_EUR)
     market = open_market(chain, outbox, terms=terms, initial_micro_eur=deposits)
     client = SettlementClient(
         market,

@@ -12,7 +12,7 @@ import pytest
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 ARTIFACTS = Path(__file__).parents[2] / "vpp_sim" / "chain" / "artifacts"
-NAMES = ("DirectTrades", "EnergyMarket", "EnergySettlement", "MemberRegistry", "SettlementCurrency")
+NAMES = ("DirectTrades", "EnergyMarket", "MemberRegistry", "SettlementCurrency")
 LARGE = ("DirectTrades", "EnergyMarket")  # these take the compiler half a minute
 UNREACHABLE = re.compile(r"E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|AI_AGAIN|NOTCACHED|HOSTUNREACH|NETUNREACH)")
 

@@ -2,28 +2,23 @@
 
 from web3 import EthereumTesterProvider, Web3
 
+from tests.contracts.market_world import START_MICRO_EUR
 from vpp_sim.chain.contract import load_artifact
 
 
-def test_web3_reads_the_same_balances_and_receipts(world):
-    entries = b"".join(
-        member.to_bytes(4, "big") + amount.to_bytes(8, "big", signed=True) + bytes(8)
-        for member, amount in ((0, 30), (2, -30))
-    )
-    receipt = world.do(world.operator, world.settlement, "settle", 3, entries)
+def test_web3_reads_the_same_balances_and_receipts(place):
+    _, batch = place.settle(0, (0, 30, 0), (2, -30, 0))
+    receipt = list(place.chain._receipts.values())[-1]
 
-    web3 = Web3(EthereumTesterProvider(world.chain.tester))
-    contract = web3.eth.contract(address=world.settlement.address, abi=load_artifact("EnergySettlement").abi)
-    assert contract.functions.accounts().call() == [[970, 0, 530], [0, 0, 0]]
+    web3 = Web3(EthereumTesterProvider(place.chain.tester))
+    contract = web3.eth.contract(address=place.market.address, abi=load_artifact("EnergyMarket").abi)
+    start = START_MICRO_EUR
+    assert contract.functions.accounts().call() == [[start - 30, start, start + 30, start], [0, 0, 0, 0]]
     theirs = web3.eth.get_transaction_receipt(receipt.transaction)
     assert (theirs["status"], theirs["gasUsed"]) == (1, receipt.gas_used)
     assert theirs["blockNumber"] == receipt.block_number == web3.eth.block_number
-    assert web3.eth.get_block("latest")["timestamp"] == world.chain.timestamp_s
+    assert web3.eth.get_block("latest")["timestamp"] == receipt.timestamp_s == place.chain.timestamp_s
     (event,) = contract.events.PeriodSettled().process_receipt(theirs)
-    assert dict(event["args"]) == {
-        "period": 3,
-        "digest": Web3.keccak(entries),
-        "entries": 2,
-        "turnover": 30,
-        "traded": 0,
-    }
+    (ours,) = place.market.events(receipt)
+    assert dict(event["args"]) == ours.arguments
+    assert (ours.arguments["period"], ours.arguments["digest"]) == (0, Web3.keccak(batch))

@@ -37,6 +37,7 @@ __all__ = [
     "gas_rules",
     "json_rpc",
     "keccak",
+    "kinds",
     "local",
     "market",
     "mempool",

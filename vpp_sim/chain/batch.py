@@ -1,8 +1,7 @@
-"""Settlement batches: packed for the contract, waiting to be mined, and settled."""
+"""Settlement batches, packed as the contract reads them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,69 +11,10 @@ from vpp_sim.errors import ChainError
 if TYPE_CHECKING:
     from vpp_sim.arrays import IntArray
 
-__all__ = ["ENTRY", "PendingBatch", "SettledBatch", "pack_entries"]
+__all__ = ["ENTRY", "pack_entries"]
 
 ENTRY = np.dtype([("member", ">u4"), ("amount_micro_eur", ">i8"), ("traded_wh", ">i8")])
 """Layout of one packed entry, 20 bytes big-endian, as ``SettlementEntries.sol`` reads it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingBatch:
-    """A batch that waits to be mined.
-
-    Attributes
-    ----------
-    period : int
-        The settlement period.
-    transaction : str
-        Hash of its transaction.
-    digest : bytes
-        Keccak-256 of its packed entries.
-    amount_micro_eur : ndarray, shape (n,)
-        What each account pays [micro-euro].
-    calldata_bytes : int
-        Size of the call that carries it [B].
-    """
-
-    period: int
-    transaction: str
-    digest: bytes
-    amount_micro_eur: IntArray
-    calldata_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class SettledBatch:
-    """A batch that was mined, as its receipt shows it.
-
-    Attributes
-    ----------
-    period : int
-        The settlement period.
-    transaction : str
-        Hash of its transaction.
-    block_number : int
-        The block it was mined in.
-    timestamp_s : int
-        Time of that block [s].
-    gas_used : int
-        Gas of the transaction [gas].
-    entries : int
-        Number of accounts in the batch.
-    turnover_micro_eur : int
-        Sum of all debits [micro-euro].
-    traded_wh : int
-        Sum of all energy bought [Wh].
-    """
-
-    period: int
-    transaction: str
-    block_number: int
-    timestamp_s: int
-    gas_used: int
-    entries: int
-    turnover_micro_eur: int
-    traded_wh: int
 
 
 def pack_entries(member_index: IntArray, amount_micro_eur: IntArray, traded_wh: IntArray) -> bytes:

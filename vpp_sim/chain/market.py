@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.protocol import Chain
 
-__all__ = ["LARGEST_LIMIT_MICRO_EUR", "Market", "Terms", "deploy_market", "fund", "meter_of"]
+__all__ = ["LARGEST_LIMIT_MICRO_EUR", "OFFICERS", "Market", "Terms", "deploy_market", "fund", "meter_of"]
 
 LARGEST_LIMIT_MICRO_EUR = 2**64 - 1
 """The largest debit limit that the contract takes, more than any balance in this simulator [micro-euro]."""
+
+OFFICERS = 2
+"""Number of accounts before the members': operator and oracle."""
 
 _PARTS = ("currency", "registry", "market", "direct")
 _ARTIFACTS = dict(zip(_PARTS, ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades"), strict=True))
@@ -144,7 +147,7 @@ class Market:
 
     def member_address(self, member: int) -> str:
         """Return the address that a member acts from."""
-        return self.chain.accounts[2 + member]
+        return self.chain.accounts[OFFICERS + member]
 
     def balances(self) -> IntArray:
         """Return what each member owns, shape (n,) [micro-euro]."""
@@ -232,8 +235,10 @@ def fund(
         If a contract refuses.
     """
     chain, size = market.chain, balance_micro_eur.size
-    if len(chain.accounts) < 2 + size:
-        raise ChainError(f"{size} members, operator and oracle need {2 + size} accounts, not {len(chain.accounts)}")
+    if len(chain.accounts) < OFFICERS + size:
+        raise ChainError(
+            f"{size} members, operator and oracle need {OFFICERS + size} accounts, not {len(chain.accounts)}"
+        )
     bond = market.terms.minimum_bond_micro_eur if bond_micro_eur is None else bond_micro_eur
     total = int(balance_micro_eur.sum()) + bond
     market.currency.submit(market.operator, _CALL_GAS, "mint", market.operator, total)
@@ -293,7 +298,7 @@ def _portions(members: IntArray) -> Iterator[IntArray]:
 
 def _officers(chain: Chain) -> tuple[str, str]:
     """Return the accounts of operator and oracle."""
-    if len(chain.accounts) < 2:
+    if len(chain.accounts) < OFFICERS:
         raise ChainError(f"operator and oracle need two accounts, not {len(chain.accounts)}")
     return chain.accounts[0], chain.accounts[1]
 

@@ -16,7 +16,7 @@ def currency():
 
 @pytest.fixture(scope="module")
 def settlement():
-    return Abi(load_artifact("EnergySettlement").abi, callees=[load_artifact("SettlementCurrency").abi])
+    return Abi(load_artifact("EnergyMarket").abi, callees=[load_artifact("SettlementCurrency").abi])
 
 
 def word(value):
@@ -41,13 +41,13 @@ def test_arguments_follow_as_words(currency):
 
 
 def test_one_answer_is_a_value_and_several_are_a_tuple(settlement):
-    assert settlement.decode("totalBalance", word(-3)) == -3
+    assert settlement.decode("totalEscrow", word(-3)) == -3
     lists = word(64) + word(128) + word(1) + word(7) + word(1) + word(-9)
     assert settlement.decode("accounts", lists) == ((7,), (-9,))
 
 
 def test_callees_lend_their_errors_but_not_their_functions(settlement):
-    with pytest.raises(ChainError, match="no function 'mint'; it has DEFAULT_ADMIN_ROLE, OPERATOR_ROLE, accountOf"):
+    with pytest.raises(ChainError, match="no function 'mint'; it has accountOf, accounts, challengeByMandate"):
         settlement.encode("mint", ACCOUNT, 1)
     error = settlement.reverted("deposit", bytes.fromhex("fb8f41b2") + word(1) + word(2) + word(3))
     assert error.error == "ERC20InsufficientAllowance"
