@@ -36,6 +36,8 @@ __all__ = ["UnreliableChain"]
 
 _LOG = logging.getLogger(__name__)
 
+_REMEMBERED_BLOCKS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Recent:
@@ -125,7 +127,7 @@ class UnreliableChain:
         self._network = Gossip()
         self._to_come = list(schedule.reorganisations)
         self._recent: deque[_Recent] = deque(maxlen=schedule.deepest)
-        self._paid_wei: dict[str, int] = {}
+        self._receipts: dict[str, Receipt] = {}
         self._mined: tuple[Block, ...] = ()
         self._latest_s = 0
         self._counts = dict.fromkeys(
@@ -269,9 +271,12 @@ class UnreliableChain:
         return block
 
     def receipt(self, transaction: str) -> Receipt | None:
-        """Return the receipt of a mined transaction, which may be gone when it is asked for again."""
-        found = self._asked().receipt(transaction)
-        return None if found is None else self._priced(found)
+        """Return the receipt of a mined transaction, which may be gone when it is asked for again.
+
+        Those of the newest 10,000 blocks are kept, more than are mined while the node is down for a day.
+        """
+        chain = self._asked()
+        return self._receipts.get(transaction) or chain.receipt(transaction)
 
     def call(self, to: str, data: bytes) -> bytes:
         """Return what contract `to` answers to `data`; see :meth:`Chain.call`."""
@@ -293,6 +298,8 @@ class UnreliableChain:
         self._network.clear()
         self._recent.clear()
         self._mined = ()
+        newest = self._chain.block_number
+        self._receipts = {key: found for key, found in self._receipts.items() if found.block_number <= newest}
 
     def _asked(self) -> Chain:
         """Return the wrapped chain for a request, if the node answers."""
@@ -346,12 +353,16 @@ class UnreliableChain:
         market_wei = self._market_wei(timestamp_s)
         block = chain.mine(timestamp_s)
         heard = tuple(sent[receipt.transaction] for receipt in block.receipts)
+        paid = tuple(
+            _priced(receipt, one.signed, market_wei) for receipt, one in zip(block.receipts, heard, strict=True)
+        )
         for one in heard:
-            self._settle(one, market_wei)
+            self._settle(one)
+        self._remember(paid, block.number)
         if timestamp_s > self._schedule.start_s:
             self._recent.append(_Recent(before, timestamp_s, heard))
         self._counts["blocks in fee spikes"] += self._schedule.gas_is_dear(timestamp_s)
-        return replace(block, receipts=tuple(map(self._priced, block.receipts)))
+        return replace(block, receipts=paid)
 
     def _hand_over(self, timestamp_s: int) -> dict[str, Heard]:
         """Send the transactions of the next block to the wrapped chain; return them by hash."""
@@ -365,21 +376,21 @@ class UnreliableChain:
                 _LOG.info("left out of the block at %d s: %s", timestamp_s, error)
         return sent
 
-    def _settle(self, heard: Heard, market_wei: int) -> None:
-        """Forget a mined transaction and its rivals, and note what it paid if the market has a price."""
+    def _settle(self, heard: Heard) -> None:
+        """Forget that a mined transaction and its rivals waited."""
         self._network.take(*heard.turn)
         waiting = self._waiting.pop(heard.turn, None)
         if waiting is not None:
             self._node.drop((waiting,))
-        if market_wei:
-            self._paid_wei[heard.signed.hash] = min(
-                heard.signed.max_fee_wei, market_wei + heard.signed.priority_fee_wei
-            )
 
-    def _priced(self, receipt: Receipt) -> Receipt:
-        """Return a receipt that says what was paid at the market's price."""
-        price_wei = self._paid_wei.get(receipt.transaction)
-        return receipt if price_wei is None else replace(receipt, gas_price_wei=price_wei)
+    def _remember(self, receipts: Sequence[Receipt], block_number: int) -> None:
+        """Keep the receipts of a new block, and forget those of very old ones; they stand in order."""
+        self._receipts |= {receipt.transaction: receipt for receipt in receipts}
+        while self._receipts:
+            oldest = next(iter(self._receipts.values()))
+            if oldest.block_number > block_number - _REMEMBERED_BLOCKS:
+                break
+            del self._receipts[oldest.transaction]
 
     def _reorganise(self, timestamp_s: int) -> Iterator[int]:
         """Undo what is due before a block at `timestamp_s`, and yield the time of each block to be mined instead."""
@@ -410,7 +421,7 @@ class UnreliableChain:
         self._counts["transactions undone"] += len(heard)
         schedule = self._schedule
         for one in heard:
-            self._paid_wei.pop(one.signed.hash, None)
+            del self._receipts[one.signed.hash]
             fate, delay_s = self._undoing.random(), round(self._undoing.exponential(schedule.delay_s))
             try:
                 self._await(one.signed)
@@ -421,3 +432,10 @@ class UnreliableChain:
                 self._network.put(one)
             elif fate < 1 - schedule.undone_lost_share:
                 self._network.put(replace(one, visible_s=timestamp_s + delay_s))
+
+
+def _priced(receipt: Receipt, signed: SignedTransaction, market_wei: int) -> Receipt:
+    """Return a receipt that says what was paid at the market's price, if there is one."""
+    if not market_wei:
+        return receipt
+    return replace(receipt, gas_price_wei=min(signed.max_fee_wei, market_wei + signed.priority_fee_wei))
