@@ -2,10 +2,10 @@
 
     python experiments/settlement/year.py [--backend revm] [--periods 8760]
 
-Each hour one netted batch of random amounts that sum to zero is submitted and mined, three empty blocks confirm it, and
-chain and ledger are reconciled to the integer. Seconds are processor time of everything that the chain does: signing,
-queueing, mining, confirming, reconciling. The last line is one JSON object: of each backend its seconds, those of each
-kind of step, gas, and the resident memory at each tenth of the year.
+Each hour the accounts' net amounts of four quarters of random trades are settled in one batch, which the oracle signs;
+three more blocks confirm it, and chain and ledger are reconciled to the integer. Seconds are processor time of
+everything that settling takes: the outbox, signing, sending, mining, confirming, reconciling. The last line is one JSON
+object: of each backend its seconds, those of each kind of step, gas, and the resident memory at each tenth of the year.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.market import OFFICERS, Terms
+from vpp_sim.chain.outbox import Outbox
+from vpp_sim.chain.settlement import SettlementClient, open_market
+from vpp_sim.chain.statements import Statement
 from vpp_sim.registry import CHAIN_BACKENDS
 
-ACCOUNTS, CONFIRMATIONS, BLOCK_TIME_S, PERIOD_S = 14, 3, 12, 3_600
+ACCOUNTS, QUARTERS, CONFIRMATIONS, BLOCK_TIME_S, PERIOD_S = 14, 4, 3, 12, 3_600
 GENESIS_S, START_MICRO_EUR, SEED = 1_500_000_000, 10**12, 7
 
 
@@ -37,28 +40,38 @@ def settle_year(backend: str, periods: int) -> dict[str, object]:
     spent_s = dict.fromkeys(("deploy", "submit", "mine", "confirm", "reconcile"), 0.0)
     memory_mib, gas = [], 0
     wall_s, begun = perf_counter(), process_time()
-    chain = CHAIN_BACKENDS.load(backend)(accounts=ACCOUNTS + 1, seed=SEED, genesis_timestamp_s=GENESIS_S)
+    chain = CHAIN_BACKENDS.load(backend)(accounts=ACCOUNTS + OFFICERS, seed=SEED, genesis_timestamp_s=GENESIS_S)
     ledger = np.full(ACCOUNTS, START_MICRO_EUR, dtype=np.int64)
-    names = [f"home_{i}" for i in range(ACCOUNTS)]
-    client = SettlementClient(chain, names=names, initial_micro_eur=ledger, confirmations=CONFIRMATIONS)
+    outbox = Outbox()
+    terms = Terms(GENESIS_S + PERIOD_S, PERIOD_S, PERIOD_S, 10**9, 10**6)
+    client = SettlementClient(
+        open_market(chain, outbox, terms=terms, initial_micro_eur=ledger),
+        names=[f"home_{i}" for i in range(ACCOUNTS)],
+        initial_micro_eur=ledger,
+        kind="netted",
+        confirmations=CONFIRMATIONS,
+        patience_s=60,
+        outbox=outbox,
+    )
     spent_s["deploy"] = process_time() - begun
-    start_s = chain.timestamp_s
     everyone = np.arange(ACCOUNTS)
     for period in range(periods):
-        amounts, traded = rng.integers(-(10**6), 10**6, (2, ACCOUNTS))
+        amounts, traded = rng.integers(-(10**6), 10**6, (QUARTERS, 2, ACCOUNTS)).sum(axis=0)
         amounts[-1] -= amounts.sum()
         traded[-1] -= traded.sum()
         ledger = ledger - amounts
-        at_s = start_s + (period + 1) * PERIOD_S
+        at_s = terms.end_s(period)
         steps = [process_time()]
-        client.submit_batch(period, everyone, amounts, traded)
+        client.submit(Statement(period, everyone, amounts, traded), at_s)
+        client.advance(at_s)
         steps.append(process_time())
-        client.mine_block(at_s)
+        chain.mine(at_s + BLOCK_TIME_S)
+        client.advance(at_s + BLOCK_TIME_S)
         steps.append(process_time())
-        for block in range(1, CONFIRMATIONS + 1):
-            client.mine_block(at_s + block * BLOCK_TIME_S)
-        (batch,) = client.confirmed()
-        gas += batch.gas_used
+        for block in range(2, CONFIRMATIONS + 2):
+            chain.mine(at_s + block * BLOCK_TIME_S)
+            final = client.advance(at_s + block * BLOCK_TIME_S)
+        gas += sum(settled.gas_used for settled in final)
         steps.append(process_time())
         client.reconcile(ledger)
         steps.append(process_time())
@@ -66,6 +79,8 @@ def settle_year(backend: str, periods: int) -> dict[str, object]:
             spent_s[name] += float(seconds)
         if (period + 1) % max(periods // 10, 1) == 0:
             memory_mib.append(round(resident_mib(), 1))
+    if client.unsettled:
+        raise SystemExit(f"periods that are not final: {client.unsettled}")
     return {
         "periods": periods,
         "blocks": chain.block_number,

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.scenarios import light_scenario, simulate_in
 from vpp_sim.agents import storage
-from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.kinds import Netted
+from vpp_sim.chain.statements import Statement
 from vpp_sim.demand_response.responses import SelfDemandResponse
 from vpp_sim.errors import ChainError, ConservationError
 from vpp_sim.kernel.messages import Flow
@@ -56,16 +57,20 @@ def test_a_trade_booked_at_another_price(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_token_transfer_that_goes_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = SettlementClient.submit_batch
+    sound = Netted.begin
 
-    def astray(self: SettlementClient, period: int, members: Any, amount: Any, traded: Any) -> Any:
-        if period == 3:
-            amount = amount.copy()
+    def astray(self: Netted, statement: Statement) -> Any:
+        if statement.period == 3:
+            amount = statement.amount_micro_eur.copy()
             amount[[0, 1]] += [1, -1]
-        return sound(self, period, members, amount, traded)
+            (wrong,) = sound(self, replace(statement, amount_micro_eur=amount))
+            (right,) = sound(self, statement)
+            return (replace(wrong, effect_micro_eur=right.effect_micro_eur),)
+        return sound(self, statement)
 
-    monkeypatch.setattr(SettlementClient, "submit_batch", astray)
-    with pytest.raises(ChainError, match=r"homes/home_\d has \d+ micro-euro on chain, \d+ in the ledger \(-1\)"):
+    monkeypatch.setattr(Netted, "begin", astray)
+    monkeypatch.setattr(Netted, "proceed", lambda *arguments: ())  # which would notice that the batch is another
+    with pytest.raises(ChainError, match=r"homes/home_\d has \d+ micro-euro on chain, \d+ by what was mined \(-1\)"):
         simulate_in(tmp_path, light_scenario(chain={"every": "1h"}))
 
 

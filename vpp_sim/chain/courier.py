@@ -96,7 +96,7 @@ class Courier:
         self._require_success, self._proceed, self._tell_undone = require_success, proceed, undone
         self._open = {item.job.key: item for item in outbox.open_jobs()}
         self._next_nonce: dict[str, int] = {}
-        self.mined_micro_eur, self.confirmed_micro_eur = outbox.effects_micro_eur(accounts)
+        self.mined_micro_eur = self.confirmed_micro_eur = outbox.confirmed_micro_eur(accounts)
         self.counts = {
             "transactions sent again": 0,
             "transactions sent with higher fees": 0,
@@ -148,6 +148,9 @@ class Courier:
         for item in tuple(self._open.values()):
             if item.attempts:
                 self._look_at(item, height, confirmed)
+            if item.confirmed and item.block_number + self._confirmations + _BURIED_BLOCKS <= height:
+                self._outbox.bury(item.job.key)
+                del self._open[item.job.key]
 
     def _look_at(self, item: OpenJob, height: int, confirmed: list[Confirmation]) -> None:
         receipt = self._receipt(item)
@@ -160,28 +163,24 @@ class Courier:
             return
         if item.mined is None:
             self.mined_micro_eur = self.mined_micro_eur + item.job.effect_micro_eur
-        if (item.mined, item.block_number) != (receipt.transaction, receipt.block_number):
-            item.mined, item.block_number = receipt.transaction, receipt.block_number
-            self._outbox.update(item)
+        item.mined, item.block_number = receipt.transaction, receipt.block_number
         if not item.confirmed and receipt.block_number + self._confirmations <= height:
             self._confirm(item, receipt)
             confirmed.append(Confirmation(item.job, receipt, len(item.attempts)))
-        if item.confirmed and receipt.block_number + self._confirmations + _BURIED_BLOCKS <= height:
-            self._outbox.update(item, buried=True)
-            del self._open[item.job.key]
 
     def _receipt(self, item: OpenJob) -> Receipt | None:
         """Return the receipt of whichever attempt was mined."""
-        hashes = [attempt.hash for attempt in reversed(item.attempts)]
-        if item.mined is not None:
-            hashes.sort(key=lambda found: found != item.mined)  # the one that was mined is asked for first
-        return next((found for key in hashes if (found := self._chain.receipt(key)) is not None), None)
+        found = None if item.mined is None else self._chain.receipt(item.mined)
+        if found is None:
+            hashes = (attempt.hash for attempt in reversed(item.attempts) if attempt.hash != item.mined)
+            found = next((found for key in hashes if (found := self._chain.receipt(key)) is not None), None)
+        return found
 
     def _confirm(self, item: OpenJob, receipt: Receipt) -> None:
         with self._outbox.writing():
             self.put(self._proceed(item.job, receipt), follows=item.job.key)
             item.confirmed = True
-            self._outbox.update(item, receipt)
+            self._outbox.confirm(item.job.key, receipt)
         self.confirmed_micro_eur = self.confirmed_micro_eur + item.job.effect_micro_eur
 
     def _undone(self, item: OpenJob) -> None:
@@ -202,8 +201,8 @@ class Courier:
                 del self._open[other.job.key]
             if item.confirmed:
                 self._tell_undone(item.job)
+                self._outbox.undo(item.job.key)
             item.mined, item.confirmed = None, False
-            self._outbox.update(item)
         item.attempts[-1].sent_s = 0  # at once
 
     def _failed(self, item: OpenJob, receipt: Receipt, height: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from vpp_sim.chain.contract import Abi
     from vpp_sim.chain.protocol import Chain, Receipt

@@ -77,6 +77,7 @@ class LocalChain(ABC):
         self._open(self._wallet, genesis_timestamp_s)
         self._mempool = Mempool(CHAIN_ID, self.block_gas_limit, self._account)
         self._receipts: dict[str, Receipt] = {}
+        self._signed: dict[bytes, SignedTransaction] = {}
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -136,15 +137,18 @@ class LocalChain(ABC):
         """Sign a transaction without sending it; see :meth:`Chain.sign`."""
         if nonce is None:
             nonce = self.nonce(transaction.sender)
-        return self._wallet.sign(transaction, chain_id=CHAIN_ID, nonce=nonce, fees=fees or _DEFAULT_FEES)
+        signed = self._wallet.sign(transaction, chain_id=CHAIN_ID, nonce=nonce, fees=fees or _DEFAULT_FEES)
+        self._signed[signed.raw] = signed
+        return signed
 
     def send(self, raw: bytes) -> str:
         """Queue a signed transaction and return its hash; see :meth:`Chain.send`."""
-        return self._queue(decode_transaction(raw))
+        signed = self._signed.get(raw)  # by this wallet since the newest block: no need to recover who did
+        return self._queue(decode_transaction(raw) if signed is None else signed)
 
     def submit(self, transaction: Transaction) -> str:
         """Sign a transaction, queue it, and return its hash; see :meth:`Chain.submit`."""
-        return self._queue(self.sign(transaction))  # signed a moment ago: no need to recover who did
+        return self._queue(self.sign(transaction))
 
     def mine(self, timestamp_s: int) -> Block:
         """Mine the queued transactions into one block; see :meth:`Chain.mine`."""
@@ -154,6 +158,7 @@ class LocalChain(ABC):
             )
         prevrandao = sha256(self._prevrandao()).digest()
         block = self._mine(NextBlock(timestamp_s, prevrandao), self._mempool.take(self.base_fee_wei))
+        self._signed.clear()
         self._receipts |= {receipt.transaction: receipt for receipt in block.receipts}
         self._forget(block.number - REMEMBERED_BLOCKS)
         return block

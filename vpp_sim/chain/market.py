@@ -157,15 +157,20 @@ class Market:
         """Return what each member bought net since the beginning, shape (n,) [Wh]."""
         return self.accounts()[1]
 
-    def accounts(self) -> tuple[IntArray, IntArray]:
+    def accounts(self, count: int | None = None) -> tuple[IntArray, IntArray]:
         """Return balances [micro-euro] and traded energies [Wh] of all members in the newest block.
+
+        Parameters
+        ----------
+        count : int, optional
+            How many members there are, if the caller knows; else the registry is asked.
 
         Raises
         ------
         ChainError
             If one does not fit into 64 bits.
         """
-        count = self.member_count
+        count = self.member_count if count is None else count
         if count > _ACCOUNTS_A_CALL:
             return self._accounts_one_by_one(count)
         answer = self.chain.call(self.market.address, self.market.abi.encode("accounts"))

@@ -1,9 +1,9 @@
 """The outbox: what is to be paid and what was sent for it, written down before anything leaves.
 
-It is an SQLite file (or lives in memory, for a chain that ends with the process). A statement is written before its
-first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut off at any moment
-finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is a secret; signed
-transactions are public as soon as they are sent.
+It is an SQLite file (or a nameless one that ends with the process, for a chain that does so too). A statement is written
+before its first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut off at
+any moment finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is a
+secret; signed transactions are public as soon as they are sent.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
+    from vpp_sim.arrays import IntArray
     from vpp_sim.chain.envelope import SignedTransaction
     from vpp_sim.chain.protocol import Receipt
 
@@ -37,14 +38,16 @@ CREATE TABLE IF NOT EXISTS statements (
 CREATE TABLE IF NOT EXISTS jobs (
     place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, follows TEXT, period INTEGER NOT NULL, sender TEXT NOT NULL,
     target TEXT, data BLOB NOT NULL, gas_limit INTEGER NOT NULL, ready_s INTEGER NOT NULL, effect BLOB NOT NULL,
-    last INTEGER NOT NULL, mined TEXT, block INTEGER, confirmed INTEGER NOT NULL DEFAULT 0,
-    buried INTEGER NOT NULL DEFAULT 0, mined_s INTEGER, gas_used INTEGER, gas_price_wei TEXT
+    last INTEGER NOT NULL, mined TEXT, block INTEGER, mined_s INTEGER, gas_used INTEGER, gas_price_wei TEXT,
+    buried INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS attempts (
     place INTEGER PRIMARY KEY, key TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, sender TEXT NOT NULL,
     nonce INTEGER NOT NULL, raw BLOB NOT NULL, max_fee_wei TEXT NOT NULL, priority_fee_wei TEXT NOT NULL,
     sent_s INTEGER NOT NULL, given_up INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX IF NOT EXISTS jobs_of_period ON jobs (period);
+CREATE INDEX IF NOT EXISTS attempts_of_job ON attempts (key);
 CREATE INDEX IF NOT EXISTS attempts_of_sender ON attempts (sender, nonce);
 CREATE INDEX IF NOT EXISTS open_jobs ON jobs (buried) WHERE buried = 0;
 """
@@ -89,7 +92,7 @@ class OpenJob:
     attempts : list of Attempt
         What was sent, oldest first; empty while it waits.
     mined : str or None
-        Hash of the attempt that was mined.
+        Hash of the attempt that was mined; written down once it is confirmed, since until then the chain is asked.
     block_number : int
         Its block; only with `mined`.
     confirmed : bool
@@ -142,12 +145,12 @@ class ConfirmedJob:
 
 
 class Outbox:
-    """Statements, jobs and attempts, on disk or in memory.
+    """Statements, jobs and attempts, in a file that lasts or in one that ends with the process.
 
     Parameters
     ----------
     path : Path or None
-        The SQLite file, made if it is not there; None keeps it in memory.
+        The SQLite file, made if it is not there; None is a nameless one, kept in memory while it is small.
 
     Raises
     ------
@@ -157,9 +160,10 @@ class Outbox:
 
     def __init__(self, path: Path | None = None) -> None:
         try:
-            self._database = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # what is said to be written survives a power cut
+            self._database = sqlite3.connect("" if path is None else path, isolation_level=None)
+            if path is not None:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")  # what is said to be written survives a power cut
             self._database.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise ChainError(f"cannot open outbox {path}: {error}") from error
@@ -296,23 +300,33 @@ class Outbox:
         """Note that the attempts of a job were spent on a transaction that did nothing; the next has a new nonce."""
         self._database.execute("UPDATE attempts SET given_up = 1 WHERE key = ?", (key,))
 
-    def update(self, item: OpenJob, receipt: Receipt | None = None, *, buried: bool = False) -> None:
-        """Write down how far a job has come, and the receipt of one that is confirmed."""
+    def confirm(self, key: str, receipt: Receipt) -> None:
+        """Write down that a job is confirmed, by which transaction, and what it cost."""
         self._database.execute(
-            "UPDATE jobs SET mined = ?, block = ?, confirmed = ?, buried = ? WHERE key = ?",
-            (item.mined, item.block_number, item.confirmed, buried, item.job.key),
+            "UPDATE jobs SET mined = ?, block = ?, mined_s = ?, gas_used = ?, gas_price_wei = ? WHERE key = ?",
+            (
+                receipt.transaction,
+                receipt.block_number,
+                receipt.timestamp_s,
+                receipt.gas_used,
+                str(receipt.gas_price_wei),
+                key,
+            ),
         )
-        if receipt is not None:
-            self._database.execute(
-                "UPDATE jobs SET mined_s = ?, gas_used = ?, gas_price_wei = ? WHERE key = ?",
-                (receipt.timestamp_s, receipt.gas_used, str(receipt.gas_price_wei), item.job.key),
-            )
+
+    def undo(self, key: str) -> None:
+        """Write down that a confirmed job is not confirmed any more."""
+        self._database.execute("UPDATE jobs SET mined = NULL, block = NULL WHERE key = ?", (key,))
+
+    def bury(self, key: str) -> None:
+        """Write down that a confirmed job will never be looked at again."""
+        self._database.execute("UPDATE jobs SET buried = 1 WHERE key = ?", (key,))
 
     def confirmed_jobs(self, period: int) -> list[ConfirmedJob]:
         """Return what the confirmed transactions of a period were and cost, in their order."""
         rows = self._database.execute(
             "SELECT key, mined, block, mined_s, gas_used, gas_price_wei, length(data), (SELECT COUNT(*) FROM attempts"
-            " WHERE attempts.key = jobs.key) FROM jobs WHERE period = ? AND confirmed ORDER BY place",
+            " WHERE attempts.key = jobs.key) FROM jobs WHERE period = ? AND mined IS NOT NULL ORDER BY place",
             (period,),
         )
         return [ConfirmedJob(*row[:5], int(row[5]), *row[6:]) for row in rows]
@@ -325,25 +339,20 @@ class Outbox:
     def open_jobs(self) -> list[OpenJob]:
         """Return all jobs that are not buried, in the order in which they came."""
         rows = self._database.execute(
-            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block,"
-            " confirmed FROM jobs WHERE buried = 0 ORDER BY place"
+            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block"
+            " FROM jobs WHERE buried = 0 ORDER BY place"
         ).fetchall()
         return [self._open_job(row) for row in rows]
 
-    def effects_micro_eur(self, accounts: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what all mined jobs, and what all confirmed jobs, have moved, shape (accounts,) each [micro-euro]."""
-        mined, confirmed = np.zeros((2, accounts), dtype=np.int64)
-        for effect, is_confirmed in self._database.execute(
-            "SELECT effect, confirmed FROM jobs WHERE mined IS NOT NULL"
-        ):
-            moved = np.frombuffer(effect, dtype="<i8")
-            mined += moved
-            if is_confirmed:
-                confirmed += moved
-        return mined, confirmed
+    def confirmed_micro_eur(self, accounts: int) -> IntArray:
+        """Return what all confirmed jobs have moved, shape (accounts,) [micro-euro]."""
+        moved = np.zeros(accounts, dtype=np.int64)
+        for (effect,) in self._database.execute("SELECT effect FROM jobs WHERE mined IS NOT NULL"):
+            moved += np.frombuffer(effect, dtype="<i8")
+        return moved
 
     def _open_job(self, row: tuple) -> OpenJob:  # type: ignore[type-arg]
-        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block, confirmed = row
+        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block = row
         job = Job(
             key,
             period,
@@ -360,4 +369,4 @@ class Outbox:
                 (key,),
             )
         ]
-        return OpenJob(job, follows, attempts, mined, block or 0, bool(confirmed))
+        return OpenJob(job, follows, attempts, mined, block or 0, mined is not None)

@@ -195,6 +195,7 @@ def test_a_process_that_ends_between_two_blocks_knows_what_was_mined(world):
     world.blocks(1)
     world.outbox.close()
     world.start()
+    world.courier.advance(world.chain.timestamp_s)
     assert world.courier.mined_micro_eur.tolist() == [7, -7]
     world.blocks(5)
     assert world.paid() == 10

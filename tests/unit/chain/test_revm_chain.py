@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from eth_utils import to_canonical_address
 
+from tests.support.settling import Settling
 from vpp_sim.chain.addresses import created_address
-from vpp_sim.chain.batch import pack_entries
 from vpp_sim.chain.eth_tester import EthTesterChain
+from vpp_sim.chain.kinds import Netted
 from vpp_sim.chain.protocol import CallRevertedError, Fees, Transaction
 from vpp_sim.chain.revm import RevmChain
-from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.statements import Statement
 from vpp_sim.errors import ChainError
 
 GENESIS_S = 1_500_000_000
@@ -44,46 +45,49 @@ def stored(chain, contract, slot):
     return chain._chain.get_vm(chain._chain.header).state.get_storage(to_canonical_address(contract), slot)
 
 
-def act(client, rng):
+def act(world, rng):
     """Submit one random transaction: often sound, often refused."""
-    n = len(client.names)
-    accounts, amount = client.chain.accounts, int(rng.integers(0, 900))
-    member = accounts[1 + int(rng.integers(n))]
-    match int(rng.integers(6)):
+    n, market, currency = world.start.size, world.market.market, world.market.currency
+    accounts, amount = world.chain.accounts, int(rng.integers(0, 900))
+    member = accounts[2 + int(rng.integers(n))]
+    period = int(rng.integers(0, 12))
+    match int(rng.integers(8)):
         case 0 | 1:
             who = np.sort(rng.permutation(n)[: int(rng.integers(1, n + 1))])
             pay, buy = rng.integers(-300, 300, (2, who.size))
             pay[-1] -= pay.sum()
             buy[-1] -= buy.sum()
-            gas_limit = 120_000 + 30_000 * who.size
-            period = int(rng.integers(0, 20))
-            client.contract.submit(client.operator, gas_limit, "settle", period, pack_entries(who, pay, buy))
+            (job,) = Netted(world.market, n).begin(Statement(period, who, pay, buy))
+            world.chain.submit(job.transaction)
         case 2:
-            client.contract.submit(member, 200_000, "withdraw", amount)
+            market.submit(member, 200_000, "withdraw", amount)
         case 3:
-            client.currency.submit(member, 200_000, "approve", client.contract.address, amount)
-            client.contract.submit(member, 200_000, "deposit", amount)
+            currency.submit(member, 200_000, "approve", market.address, amount)
+            market.submit(member, 200_000, "deposit", amount)
         case 4:
-            client.currency.submit(member, 100_000, "transfer", accounts[int(rng.integers(len(accounts)))], amount)
+            currency.submit(member, 100_000, "transfer", accounts[int(rng.integers(len(accounts)))], amount)
         case 5:
-            client.currency.submit(accounts[int(rng.integers(2))], 100_000, "mint", member, amount)
+            currency.submit(accounts[int(rng.integers(2))], 100_000, "mint", member, amount)
+        case 6:
+            market.submit(accounts[int(rng.integers(2))], 150_000, "postRoot", period, rng.bytes(32))
+        case 7:
+            market.submit(member, 100_000, "setDebitLimit", amount)
 
 
 def play(backend, seed, blocks):
-    """Return everything that a random story of the settlement contract shows, and its gas."""
+    """Return everything that a random story of the energy market shows, and its gas."""
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(2, 9))
-    chain = backend(accounts=n + 2, seed=seed, genesis_timestamp_s=GENESIS_S)
-    start = rng.integers(0, 2_000, n)
-    client = SettlementClient(chain, names=[f"home_{i}" for i in range(n)], initial_micro_eur=start, confirmations=0)
-    story = [chain.accounts, client.currency.address, client.contract.address]
+    world = Settling(rng.integers(0, 2_000, int(rng.integers(2, 9))), backend=backend, period_s=60, seed=seed)
+    chain = world.chain
+    world.wait_until(world.terms.genesis_s + 100)
+    story = [chain.accounts, world.market.addresses()]
     for _ in range(blocks):
         for _ in range(int(rng.integers(1, 5))):
-            act(client, rng)
+            act(world, rng)
         block = chain.mine(chain.timestamp_s + int(rng.integers(1, 60)))
-        tokens = [client.currency.call("balanceOf", account) for account in chain.accounts]
-        slots = [stored(chain, client.contract.address, slot) for slot in range(12)]
-        story.append((shown(block), client.balances().tolist(), client.traded_wh().tolist(), tokens, slots))
+        tokens = [world.market.currency.call("balanceOf", account) for account in chain.accounts]
+        slots = [stored(chain, world.market.market.address, slot) for slot in range(12)]
+        story.append((shown(block), world.market.balances().tolist(), world.market.traded_wh().tolist(), tokens, slots))
     story.append([(chain.nonce(account), chain.native_balance_wei(account)) for account in chain.accounts])
     return story
 
