@@ -1,0 +1,563 @@
+"""Settlement on a chain that misbehaves, in many random runs: is anything lost, paid twice, or left unreconciled?
+
+    python experiments/settlement/faults.py [--runs 500] [--killed 500] [--first 0] [--jobs 2] [--quick]
+
+Each run draws from its seed a fault schedule (all kinds of faults together, reorganisations deeper than the
+confirmations among them), a kind of settlement, accounts, periods and amounts, and settles them through
+:class:`~vpp_sim.chain.settlement.SettlementClient` on revm. Blocks are mined all along, also while nothing is under
+way, so that a reorganisation finds payments that were thought final.
+
+In the killed runs the client lives in a process of its own. It reaches the chain only by messages, and is ended by
+SIGKILL several times a run: before what it asks for is done, after it is done and before it is told, and at random
+moments in between. A new process then goes on from the outbox file, at once or some blocks later.
+
+The judge does not ask the client. It reads the canonical blocks and the balances of the chain itself and holds them
+against a ledger of its own:
+
+- ``lost``: periods (accounts of a period, with proofs) in the ledger for which no event says that they were paid;
+- ``paid_twice``: those for which more than one event does;
+- ``unreconciled``: runs in which a balance or an energy differs from the ledger by as little as 1, in which escrow and
+  balances differ, in which the client's own reconciliation or its final payments differ, or which ended in an error.
+
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from multiprocessing import Pipe
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from eth_utils.crypto import keccak
+
+from vpp_sim.chain.block_times import BlockTimes
+from vpp_sim.chain.faults import FaultSchedule, Occasions, Reorganisation
+from vpp_sim.chain.market import Market, Terms, deploy_market, fund
+from vpp_sim.chain.outbox import Outbox
+from vpp_sim.chain.protocol import NodeDownError
+from vpp_sim.chain.revm import RevmChain
+from vpp_sim.chain.settlement import SettlementClient
+from vpp_sim.chain.statements import TRADE_LINE, Statement
+from vpp_sim.chain.unreliable import UnreliableChain
+from vpp_sim.chain.wallet import Wallet
+from vpp_sim.errors import VppSimError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from vpp_sim.arrays import IntArray
+
+START_S, SETUP_S, BLOCK_S = 1_700_000_000, 3_600, 12
+GWEI, INITIAL_MICRO_EUR = 10**9, 10**9
+QUIET_BLOCKS, MOST_BLOCKS = 90, 20_000
+"""Blocks that must pass without a change before a run ends, more than any reorganisation is deep; and a run's most."""
+ENTRY = np.dtype([("member", ">u4"), ("amount", ">i8"), ("traded", ">i8")])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is, drawn from its seed."""
+
+    seed: int
+    kind: str
+    accounts: int
+    periods: int
+    period_s: int
+    window_s: int
+    confirmations: int
+    patience_s: int
+    distribution: str
+    gas_price_wei: int
+    schedule: FaultSchedule
+
+
+@dataclass
+class Verdict:
+    """What the judge found in a run, and what the run met."""
+
+    lost: int = 0
+    paid_twice: int = 0
+    unreconciled: bool = False
+    kills: int = 0
+    blocks: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+
+
+def plan_of(seed: int) -> Plan:
+    """Draw a run."""
+    rng = np.random.default_rng([seed, 1])
+    periods, period_s = int(rng.integers(12, 25)), int(rng.choice([120, 300, 600]))
+    duration_s = periods * period_s + 3_600
+    severity = rng.random(6)  # how bad each kind of fault is in this run
+    per_day = 86_400 / duration_s
+    schedule = FaultSchedule.draw(
+        rng,
+        start_s=START_S,
+        duration_s=duration_s,
+        dropped_share=0.4 * severity[0],
+        delayed_share=0.5 * severity[1],
+        delay_s=float(rng.choice([20, 120, 600])),
+        fee_spikes=Occasions(per_day=4 * severity[2] * per_day),
+        spike_s=int(rng.integers(60, 1_800)),
+        spike_factor=float(rng.choice([1.5, 5, 20, 200])),
+        outages=Occasions(per_day=3 * severity[3] * per_day),
+        outage_s=int(rng.choice([30, 300, 3_600])),
+    )
+    ends = period_s * rng.integers(1, periods + 1, rng.poisson(24 * severity[4]))  # soon after payments were sent
+    times = np.sort(ends + rng.integers(0, 8 * BLOCK_S, ends.size))
+    undone = tuple(
+        Reorganisation(START_S + int(at_s), int(rng.integers(1, 8)), waits=bool(rng.random() < 0.5)) for at_s in times
+    )
+    again = float(rng.uniform(0, 1))
+    return Plan(
+        seed=seed,
+        kind=str(rng.choice(["netted", "proof"])),
+        accounts=int(rng.integers(5, 15)),
+        periods=periods,
+        period_s=period_s,
+        window_s=int(rng.choice([120, 600, 1_800])),
+        confirmations=int(rng.integers(1, 5)),
+        patience_s=int(rng.choice([24, 60, 180])),
+        distribution=str(rng.choice(["regular", "exponential"])),
+        gas_price_wei=int(rng.integers(1, 60)) * GWEI,
+        schedule=replace(
+            schedule, reorganisations=undone, undone_again_share=again, undone_lost_share=(1 - again) * severity[5]
+        ),
+    )
+
+
+def statements_of(plan: Plan) -> list[Statement]:
+    """Draw what is to be settled: random accounts, amounts and trades of every period."""
+    rng = np.random.default_rng([plan.seed, 2])
+    found = []
+    for period in range(plan.periods):
+        member = np.sort(rng.permutation(plan.accounts)[: int(rng.integers(2, plan.accounts + 1))])
+        amount, traded = rng.integers(-(10**6), 10**6, (2, member.size))
+        amount[-1] -= amount.sum()
+        traded[-1] -= traded.sum()
+        trades = np.zeros(int(rng.integers(0, 6)), dtype=TRADE_LINE)
+        trades["buyer"], trades["seller"] = rng.integers(0, plan.accounts, (2, trades.size))
+        trades["energy_wh"], trades["price_micro_eur_per_kwh"] = rng.integers(1, 10**5, (2, trades.size))
+        found.append(Statement(period, member.astype(np.int64), amount, traded, trades))
+    return found
+
+
+# -- the network, which goes on whatever happens to the client
+
+
+class Network:
+    """The chain with its faults, the clock, and the blocks that are canonical."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.now_s = plan, START_S
+        self.inner = RevmChain(accounts=plan.accounts + 2, seed=plan.seed, genesis_timestamp_s=START_S - SETUP_S)
+        terms = Terms(START_S, plan.period_s, plan.window_s, 10**6, 1_000)
+        self.market = deploy_market(self.inner, terms)
+        fund(self.market, initial_micro_eur(plan))
+        rng = np.random.default_rng([plan.seed, 3])
+        self.chain = UnreliableChain(
+            self.inner,
+            plan.schedule,
+            rng,
+            block_time_s=BLOCK_S,
+            gas_price_wei=plan.gas_price_wei,
+            now=lambda: self.now_s,
+        )
+        self.times = BlockTimes(BLOCK_S, plan.distribution, rng)  # type: ignore[arg-type]
+        self.canonical: dict[int, Any] = {}
+
+    def mine(self, time_s: int) -> bool:
+        """Mine a block, and return whether a transaction was mined or undone."""
+        undone = self.chain.counts["transactions undone"]
+        self.now_s = time_s
+        self.chain.mine(time_s)
+        self.canonical |= {block.number: block for block in self.chain.mined}
+        return any(block.receipts for block in self.chain.mined) or self.chain.counts["transactions undone"] > undone
+
+
+def initial_micro_eur(plan: Plan) -> IntArray:
+    """Return what every account starts with [micro-euro]."""
+    return np.full(plan.accounts, INITIAL_MICRO_EUR, dtype=np.int64)
+
+
+def open_client(plan: Plan, chain: Any, addresses: dict[str, str], outbox: Outbox) -> SettlementClient:
+    """Return a client that goes on from an outbox."""
+    return SettlementClient(
+        Market.at(chain, addresses),
+        names=[f"home_{i}" for i in range(plan.accounts)],
+        initial_micro_eur=initial_micro_eur(plan),
+        kind=plan.kind,
+        confirmations=plan.confirmations,
+        patience_s=plan.patience_s,
+        outbox=outbox,
+    )
+
+
+def play(network: Network, client: Any) -> None:
+    """Let time pass until every period is submitted, final, and left alone by the last fault."""
+    plan, statements = network.plan, statements_of(network.plan)
+    over_s = max([START_S, *(found.time_s for found in plan.schedule.reorganisations)])
+    over_s = max([over_s, *(found.end_s for found in plan.schedule.outages)])
+    quiet = blocks = 0
+    while blocks < MOST_BLOCKS:
+        block_s = network.times.after(network.now_s)
+        while statements and START_S + (statements[0].period + 1) * plan.period_s < block_s:
+            statement = statements.pop(0)
+            network.now_s = START_S + (statement.period + 1) * plan.period_s
+            client.submit(statement, network.now_s)
+            client.advance(network.now_s)
+        changed = network.mine(block_s)
+        client.advance(block_s)
+        blocks += 1
+        busy = changed or statements or client.unsettled or block_s < over_s
+        quiet = 0 if busy else quiet + 1
+        if quiet >= QUIET_BLOCKS:
+            return
+
+
+# -- the judge, who reads the chain and asks nobody
+
+
+def judge(network: Network, verdict: Verdict) -> None:
+    """Hold the canonical chain against the ledger."""
+    plan, statements = network.plan, statements_of(network.plan)
+    paid = Counter(_payments(network))
+    owed = [due for statement in statements for due in _dues(plan.kind, statement)]
+    verdict.lost = sum(paid[due] == 0 for due in owed)
+    verdict.paid_twice = sum(number - 1 for number in paid.values() if number > 1)
+    unknown = set(paid) - set(owed)
+    ledger, energy = initial_micro_eur(plan), np.zeros(plan.accounts, dtype=np.int64)
+    for statement in statements:
+        ledger[statement.member] -= statement.amount_micro_eur
+        energy[statement.member] += statement.traded_wh
+    balances, traded = network.market.accounts()
+    escrow = network.market.currency.call("balanceOf", network.market.market.address)
+    checks = {
+        "balances differ from the ledger": bool((balances != ledger).any()),
+        "energies differ from the ledger": bool((traded != energy).any()),
+        "escrow is not balances and bond": escrow != int(ledger.sum()) + network.market.terms.minimum_bond_micro_eur,
+        "payments that nobody owed": bool(unknown),
+        "blocks are not linked": not _linked(network),
+    }
+    found = [what for what, wrong in checks.items() if wrong]
+    verdict.remarks += found
+    verdict.unreconciled |= bool(found)
+
+
+def _payments(network: Network) -> list[tuple[Any, ...]]:
+    """Return each payment that an event on the canonical chain shows."""
+    found: list[tuple[Any, ...]] = []
+    for number in sorted(network.canonical):
+        for receipt in network.canonical[number].receipts:
+            for event in network.market.market.events(receipt) if receipt.succeeded else ():
+                said = event.arguments
+                if event.name == "PeriodSettled":
+                    found.append((said["period"], bytes(said["digest"])))
+                elif event.name == "LineClaimed":
+                    found.append((said["period"], said["member"], said["amount"]))
+    return found
+
+
+def _dues(kind: str, statement: Statement) -> list[tuple[Any, ...]]:
+    """Return the payments that a statement asks for, as events would show them."""
+    columns = statement.member.tolist(), statement.amount_micro_eur.tolist(), statement.traded_wh.tolist()
+    if kind == "netted":
+        packed = np.array(list(zip(*columns, strict=True)), dtype=ENTRY).tobytes()
+        return [(statement.period, keccak(packed))]
+    return [(statement.period, member, amount) for member, amount, _ in zip(*columns, strict=True)]
+
+
+def _linked(network: Network) -> bool:
+    numbers = sorted(network.canonical)
+    blocks = [network.canonical[number] for number in numbers]
+    return numbers == list(range(numbers[0], network.inner.block_number + 1)) and all(
+        later.parent_hash == earlier.hash for earlier, later in pairwise(blocks)
+    )
+
+
+def run_whole(seed: int) -> Verdict:
+    """Run a client in this process, from its first to its last block."""
+    network, verdict = Network(plan_of(seed)), Verdict()
+    try:
+        client = open_client(network.plan, network.chain, network.market.addresses(), Outbox())
+        play(network, client)
+        client.reconcile(_expected(network.plan))
+        _compare_final(network.plan, client.final_micro_eur, client.unsettled, verdict)
+        verdict.faults.update({f"client: {what}": number for what, number in client.counts.items()})
+    except VppSimError as error:
+        verdict.unreconciled = True
+        verdict.remarks.append(f"{type(error).__name__}: {error}")
+    return _judged(network, verdict)
+
+
+def _judged(network: Network, verdict: Verdict) -> Verdict:
+    judge(network, verdict)
+    verdict.blocks = network.inner.block_number
+    verdict.faults.update(network.chain.counts)
+    plan = network.plan
+    deep = sum(found.depth > plan.confirmations for found in plan.schedule.reorganisations)
+    verdict.faults["reorganisations drawn deeper than the confirmations"] += deep
+    return verdict
+
+
+def _expected(plan: Plan) -> IntArray:
+    paid = [statement.paid_micro_eur(plan.accounts) for statement in statements_of(plan)]
+    return initial_micro_eur(plan) - np.sum(paid, axis=0)
+
+
+def _compare_final(plan: Plan, final_micro_eur: IntArray, unsettled: tuple[int, ...], verdict: Verdict) -> None:
+    if unsettled or (initial_micro_eur(plan) - final_micro_eur != _expected(plan)).any():
+        verdict.unreconciled = True
+        verdict.remarks.append(f"final payments differ from the ledger; not final: {unsettled}")
+
+
+# -- a client in a process of its own, which is killed
+
+
+class RemoteChain:
+    """The chain as another process sees it: every question is a message; what a wallet knows is known here."""
+
+    def __init__(self, plan: Plan, line: Connection, chain_id: int, block_gas_limit: int) -> None:
+        self._line, self.chain_id, self.block_gas_limit = line, chain_id, block_gas_limit
+        self.wallet = Wallet.of_seed(plan.seed, accounts=plan.accounts + 2)
+        self.accounts = self.wallet.addresses
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"block_number", "timestamp_s", "base_fee_wei", "pending", "gas_price_wei"}:
+            return self._ask(name, None)
+        if name in {"nonce", "native_balance_wei", "suggested_fees", "send", "receipt", "call"}:
+            return lambda *arguments: self._ask(name, arguments)
+        raise AttributeError(name)
+
+    def sign(self, transaction: Any, *, nonce: int | None = None, fees: Any = None) -> Any:
+        """Sign here: keys never travel."""
+        nonce = self.nonce(transaction.sender) if nonce is None else nonce
+        return self.wallet.sign(transaction, chain_id=self.chain_id, nonce=nonce, fees=fees or self.suggested_fees())
+
+    def _ask(self, name: str, arguments: tuple[Any, ...] | None) -> Any:
+        self._line.send((name, arguments))
+        answer = self._line.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def serve(plan: Plan, line: Connection, addresses: dict[str, str], path: Path, limits: tuple[int, int]) -> None:
+    """Be the settling process: open the outbox, and do what it is told until it is killed."""
+    chain = RemoteChain(plan, line, *limits)
+    client: SettlementClient | None = None
+    while True:
+        command, *arguments = line.recv()
+        try:
+            if client is None:
+                client = open_client(plan, chain, addresses, Outbox(path))
+            if command == "submit":
+                client.submit(Statement.from_bytes(arguments[0]), arguments[1])
+            elif command == "advance":
+                client.advance(arguments[0])
+            elif command == "reconcile":
+                client.reconcile(arguments[0])
+        except NodeDownError:  # only while it begins: it begins again at the next command
+            line.send(("done", ("down", None, None)))
+        except VppSimError as error:
+            line.send(("done", (f"{type(error).__name__}: {error}", None, None)))
+        else:
+            line.send(("done", ("", client.unsettled, client.final_micro_eur)))
+
+
+class FailedError(Exception):
+    """The client said that it cannot go on."""
+
+
+class MortalClient:
+    """A client in another process, which is killed at random and begun anew."""
+
+    def __init__(self, network: Network, path: Path) -> None:
+        self._network, self._path = network, path
+        self._rng = np.random.default_rng([network.plan.seed, 4])
+        self._often = float(self._rng.uniform(0.3, 2.0))
+        self._pid, self._line, self._down_until_s = 0, None, 0
+        self._unwritten: list[tuple[Statement, int]] = []
+        self.unsettled: tuple[int, ...] = ()
+        self.final_micro_eur: IntArray | None = None
+        self.kills: Counter[str] = Counter()
+
+    def submit(self, statement: Statement, now_s: int) -> None:
+        """Hand over a statement, as often as it takes until the process says that it is written."""
+        self._unwritten.append((statement, now_s))
+
+    def advance(self, now_s: int) -> None:
+        """Let the process look and send, unless it stays down for now."""
+        while now_s >= self._down_until_s:
+            if self._hand_over() and self._tell("advance", now_s):
+                return
+
+    def reconcile(self, ledger: IntArray) -> None:
+        """Let the process reconcile."""
+        self._often = 0.0
+        while not self._tell("reconcile", ledger):
+            pass
+
+    def end(self) -> None:
+        """End the process, if it lives."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._line.close()  # type: ignore[union-attr]
+            self._pid = 0
+
+    def _hand_over(self) -> bool:
+        while self._unwritten:
+            statement, now_s = self._unwritten[0]
+            if not self._tell("submit", statement.to_bytes(), now_s):
+                return False
+            self._unwritten.pop(0)
+        return True
+
+    def _tell(self, *command: Any) -> bool:
+        """Give a command and answer the questions it leads to; return whether it was done: not killed, nor down."""
+        if not self._pid:
+            self._begin()
+        line = self._line
+        assert line is not None
+        line.send(command)
+        while True:
+            if self._chance(0.001) and self._kill_soon():
+                return False
+            name, arguments = line.recv()
+            if name == "done":
+                return self._done(command, *arguments)
+            weight = 0.2 if name == "send" else 0.001
+            if self._chance(weight):
+                return self._kill("before it was done")
+            answer = self._answer(name, arguments)
+            if self._chance(weight):
+                return self._kill("after it was done")
+            line.send(answer)
+
+    def _done(self, command: tuple[Any, ...], trouble: str, unsettled: Any, final: Any) -> bool:
+        if trouble == "down":
+            if command[0] == "reconcile":
+                raise FailedError("the node is still down")
+            self._down_until_s = self._network.now_s + 1  # nothing more before the next block
+            return False
+        if trouble:
+            raise FailedError(trouble)
+        self.unsettled, self.final_micro_eur = unsettled, final
+        return True
+
+    def _answer(self, name: str, arguments: tuple[Any, ...] | None) -> Any:
+        try:
+            found = getattr(self._network.chain, name)
+            return found if arguments is None else found(*arguments)
+        except VppSimError as error:
+            return error
+
+    def _chance(self, probability: float) -> bool:
+        return bool(self._rng.random() < probability * self._often)
+
+    def _kill_soon(self) -> bool:
+        """Kill it wherever it is after a moment, unless it has nothing to do."""
+        sleep(float(self._rng.uniform(0, 0.002)))
+        return not self._kill("at some moment")
+
+    def _kill(self, when: str) -> bool:
+        self.end()
+        self.kills[when] += 1
+        if self._rng.random() < 0.3:
+            self._down_until_s = self._network.now_s + int(self._rng.integers(1, 20 * BLOCK_S))
+        return False
+
+    def _begin(self) -> None:
+        ours, theirs = Pipe()
+        limits = self._network.chain.chain_id, self._network.chain.block_gas_limit
+        addresses = self._network.market.addresses()
+        pid = os.fork()
+        if not pid:
+            try:
+                ours.close()
+                serve(self._network.plan, theirs, addresses, self._path, limits)
+            finally:
+                os._exit(1)
+        theirs.close()
+        self._pid, self._line = pid, ours
+
+
+def run_killed(seed: int) -> Verdict:
+    """Run a client in a process that is killed again and again."""
+    network, verdict = Network(plan_of(seed)), Verdict()
+    with tempfile.TemporaryDirectory() as folder:
+        client = MortalClient(network, Path(folder) / "outbox.sqlite")
+        client.unsettled = tuple(range(network.plan.periods))
+        try:
+            play(network, client)
+            client.reconcile(_expected(network.plan))
+            assert client.final_micro_eur is not None
+            _compare_final(network.plan, client.final_micro_eur, client.unsettled, verdict)
+        except (FailedError, EOFError, BrokenPipeError) as error:
+            verdict.unreconciled = True
+            verdict.remarks.append(f"{type(error).__name__}: {error}")
+        finally:
+            client.end()
+        verdict.kills = client.kills.total()
+        verdict.faults.update({f"killed {when}": number for when, number in client.kills.items()})
+    return _judged(network, verdict)
+
+
+# -- all runs
+
+
+def run_all(run: Any, seeds: range, jobs: int) -> tuple[dict[str, object], Counter[str]]:
+    """Run all seeds; return their figures, and what they met."""
+    begun, faults = perf_counter(), Counter[str]()
+    figures = {"runs": 0, "lost": 0, "paid_twice": 0, "unreconciled": 0, "kills": 0, "blocks": 0}
+    wrong: dict[int, object] = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        for seed, verdict in zip(seeds, pool.map(run, seeds), strict=True):
+            figures["runs"] += 1
+            for name in ("lost", "paid_twice", "unreconciled", "kills", "blocks"):
+                figures[name] += int(getattr(verdict, name))
+            faults += verdict.faults
+            if verdict.lost or verdict.paid_twice or verdict.unreconciled:
+                wrong[seed] = [verdict.lost, verdict.paid_twice, *verdict.remarks]
+                print(
+                    f"seed {seed}: lost {verdict.lost}, paid twice {verdict.paid_twice}; {verdict.remarks}", flush=True
+                )
+    seconds = round(perf_counter() - begun, 1)
+    return {**figures, "seconds": seconds, "wrong_seeds": sorted(wrong)}, faults
+
+
+def main() -> None:
+    """Read the command line and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=500, help="runs with a client that lives")
+    parser.add_argument("--killed", type=int, default=500, help="runs with a client that is killed")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first run of each")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+    parser.add_argument("--quick", action="store_true", help="six of each")
+    arguments = parser.parse_args()
+    whole, killed = (6, 6) if arguments.quick else (arguments.runs, arguments.killed)
+    figures: dict[str, object] = {}
+    faults: Counter[str] = Counter()
+    for name, run, number in (("fault_runs", run_whole, whole), ("killed_runs", run_killed, killed)):
+        seeds = range(arguments.first, arguments.first + number)
+        figures[name], met = run_all(partial(run), seeds, arguments.jobs)
+        faults += met
+    print(json.dumps({**figures, "faults": dict(sorted(faults.items()))}))
+
+
+if __name__ == "__main__":
+    main()
