@@ -93,8 +93,8 @@ class OpenJob:
         What was sent, oldest first; empty while it waits.
     mined : str or None
         Hash of the attempt that was mined; written down once it is confirmed, since until then the chain is asked.
-    block_number : int
-        Its block; only with `mined`.
+    block_number, mined_s : int
+        Its block and the time of that; only with `mined`.
     confirmed : bool
         Whether enough blocks follow it.
     refusals : int
@@ -106,6 +106,7 @@ class OpenJob:
     attempts: list[Attempt] = field(default_factory=list)
     mined: str | None = None
     block_number: int = 0
+    mined_s: int = 0
     confirmed: bool = False
     refusals: int = 0
 
@@ -342,8 +343,8 @@ class Outbox:
     def open_jobs(self) -> list[OpenJob]:
         """Return all jobs that are not buried, in the order in which they came."""
         rows = self._database.execute(
-            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block"
-            " FROM jobs WHERE buried = 0 ORDER BY place"
+            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block,"
+            " mined_s FROM jobs WHERE buried = 0 ORDER BY place"
         ).fetchall()
         return [self._open_job(row) for row in rows]
 
@@ -355,7 +356,7 @@ class Outbox:
         return moved
 
     def _open_job(self, row: tuple) -> OpenJob:  # type: ignore[type-arg]
-        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block = row
+        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block, mined_s = row
         job = Job(
             key,
             period,
@@ -372,4 +373,4 @@ class Outbox:
                 (key,),
             )
         ]
-        return OpenJob(job, follows, attempts, mined, block or 0, mined is not None)
+        return OpenJob(job, follows, attempts, mined, block or 0, mined_s or 0, mined is not None)
