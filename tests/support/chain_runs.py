@@ -102,9 +102,7 @@ class SettledRun:
 
     def settle_netted(self, period: int) -> None:
         market, entries = self.market, pack_entries(*self.lines(period))
-        hashed = digest(
-            Batch(period, entries), chain_id=self.journal.chain_id, contract=market.market.address
-        )
+        hashed = digest(Batch(period, entries), chain_id=self.journal.chain_id, contract=market.market.address)
         assert market.terms.end_s(period) <= self.journal.timestamp_s + BLOCK_S
         signature = self.journal.wallet.sign_digest(market.oracle, hashed)
         market.market.submit(market.operator, CALL_GAS, "settleNetted", period, entries, market.oracle, signature)

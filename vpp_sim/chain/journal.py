@@ -112,13 +112,15 @@ class JournaledChain:
             Only blocks below this number; by default all. A block that was handed out cannot be undone any more, so
             leave as many as the deepest reorganisation undoes.
         """
-        limit = self.block_number + 1 if before_block is None else before_block
-        taken = tuple(mined for mined in self._mined if mined.block.number < limit)
-        if taken:
-            self._last_hash = next((mined.block.hash for mined in reversed(taken) if mined.canonical), self._last_hash)
-            self._mined = [mined for mined in self._mined if mined.block.number >= limit]
-            self._taken = max(self._taken, min(limit - 1, self.block_number))
-        return taken
+        taken: list[MinedBlock] = []
+        kept: list[MinedBlock] = []
+        for mined in self._mined:
+            (taken if before_block is None or mined.block.number < before_block else kept).append(mined)
+        canonical = [mined.block for mined in taken if mined.canonical]
+        if canonical:
+            self._taken, self._last_hash = canonical[-1].number, canonical[-1].hash
+        self._mined = kept
+        return tuple(taken)
 
     # -- what changes the chain
 
