@@ -17,8 +17,8 @@ put it.
 
 The last line is one JSON object: each figure by kind, members and backend, with ``calldata_bytes`` a trade as well.
 ``proof_10000_s`` and ``proof_10000_gas_per_trade`` are of a period of 10,000 trades between 1,000 accounts on revm,
-proven and claimed: wall time [s] and gas. ``beside_gas`` is what others cost, in gas: an ERC-20 transfer and an order stored on
-chain and settled, both measured with solc 0.8.28 and OpenZeppelin 5, and a position of lemlab's Solidity
+proven and claimed: wall time [s] and gas. ``beside_gas`` is what others cost, in gas: an ERC-20 transfer and an order
+stored on chain and settled, both measured with solc 0.8.28 and OpenZeppelin 5, and a position of lemlab's Solidity
 (https://github.com/tum-ewk/lemlab), compiled and run.
 """
 
@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vpp_sim.chain.kinds import Direct, Netted, Proof
+from vpp_sim.chain.direct_trades import Direct
+from vpp_sim.chain.kinds import Netted, Proof
 from vpp_sim.chain.market import Market, Terms, deploy_market, fund
 from vpp_sim.chain.rpc import RpcChain
 from vpp_sim.chain.statements import TRADE_LINE, Statement
@@ -135,7 +136,8 @@ def statement_of(period: int, members: int, trades: np.ndarray) -> Statement:
 def mined(chain: Chain, jobs: Sequence[Job]) -> list[tuple[Job, Receipt]]:
     """Submit jobs, mine until all are in blocks, and return them with their receipts in order."""
     sent = {chain.submit(job.transaction): job for job in jobs}
-    at_s, receipts = max(chain.timestamp_s + 1, *(job.ready_s for job in jobs)), {}
+    at_s = max(chain.timestamp_s + 1, *(job.ready_s for job in jobs))
+    receipts: dict[str, Receipt] = {}
     while chain.pending:
         receipts |= {receipt.transaction: receipt for receipt in chain.mine(at_s).receipts}
         at_s += 1
