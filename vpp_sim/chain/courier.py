@@ -161,9 +161,12 @@ class Courier:
         if not receipt.succeeded:
             self._failed(item, receipt, height)
             return
+        where = receipt.transaction, receipt.block_number, receipt.timestamp_s
+        if item.confirmed and (item.mined, item.block_number, item.mined_s) != where:
+            self._undone(item)  # a reorganisation moved it, and what follows it may name its block's time
         if item.mined is None:
             self.mined_micro_eur = self.mined_micro_eur + item.job.effect_micro_eur
-        item.mined, item.block_number = receipt.transaction, receipt.block_number
+        item.mined, item.block_number, item.mined_s = where
         if not item.confirmed and receipt.block_number + self._confirmations <= height:
             self._confirm(item, receipt)
             confirmed.append(Confirmation(item.job, receipt, len(item.attempts)))

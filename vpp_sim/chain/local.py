@@ -75,7 +75,7 @@ class LocalChain(ABC):
             raise ChainError(f"genesis time is negative: {genesis_timestamp_s} s")
         self._wallet = Wallet.of_seed(seed, accounts=accounts)
         self._open(self._wallet, genesis_timestamp_s)
-        self._mempool = Mempool(CHAIN_ID, self.block_gas_limit, self._account)
+        self._mempool = Mempool(self.chain_id, self.block_gas_limit, self._account)
         self._receipts: dict[str, Receipt] = {}
         self._signed: dict[bytes, SignedTransaction] = {}
 
@@ -137,7 +137,7 @@ class LocalChain(ABC):
         """Sign a transaction without sending it; see :meth:`Chain.sign`."""
         if nonce is None:
             nonce = self.nonce(transaction.sender)
-        signed = self._wallet.sign(transaction, chain_id=CHAIN_ID, nonce=nonce, fees=fees or _DEFAULT_FEES)
+        signed = self._wallet.sign(transaction, chain_id=self.chain_id, nonce=nonce, fees=fees or _DEFAULT_FEES)
         self._signed[signed.raw] = signed
         return signed
 

@@ -1,9 +1,9 @@
 """The outbox: what is to be paid and what was sent for it, written down before anything leaves.
 
-It is an SQLite file (or a nameless one that ends with the process, for a chain that does so too). A statement is written
-before its first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut off at
-any moment finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is a
-secret; signed transactions are public as soon as they are sent.
+It is an SQLite file (or a nameless one that ends with the process, for a chain that does so too). A statement is
+written before its first transaction exists, a transaction's nonce and signed bytes before they are sent: whoever is cut
+off at any moment finds here all that may have reached the chain, and sends the very same bytes again. Nothing in it is
+a secret; signed transactions are public as soon as they are sent.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class OpenJob:
         What was sent, oldest first; empty while it waits.
     mined : str or None
         Hash of the attempt that was mined; written down once it is confirmed, since until then the chain is asked.
-    block_number : int
-        Its block; only with `mined`.
+    block_number, mined_s : int
+        Its block and the time of that; only with `mined`.
     confirmed : bool
         Whether enough blocks follow it.
     refusals : int
@@ -106,6 +106,7 @@ class OpenJob:
     attempts: list[Attempt] = field(default_factory=list)
     mined: str | None = None
     block_number: int = 0
+    mined_s: int = 0
     confirmed: bool = False
     refusals: int = 0
 
@@ -329,7 +330,10 @@ class Outbox:
             " WHERE attempts.key = jobs.key) FROM jobs WHERE period = ? AND mined IS NOT NULL ORDER BY place",
             (period,),
         )
-        return [ConfirmedJob(*row[:5], int(row[5]), *row[6:]) for row in rows]
+        return [
+            ConfirmedJob(key, transaction, block, mined_s, gas, int(price_wei), size, attempts)
+            for key, transaction, block, mined_s, gas, price_wei, size, attempts in rows
+        ]
 
     def next_nonce(self, sender: str) -> int:
         """Return the nonce after the highest that was ever used for a sender here, or 0."""
@@ -339,8 +343,8 @@ class Outbox:
     def open_jobs(self) -> list[OpenJob]:
         """Return all jobs that are not buried, in the order in which they came."""
         rows = self._database.execute(
-            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block"
-            " FROM jobs WHERE buried = 0 ORDER BY place"
+            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block,"
+            " mined_s FROM jobs WHERE buried = 0 ORDER BY place"
         ).fetchall()
         return [self._open_job(row) for row in rows]
 
@@ -352,7 +356,7 @@ class Outbox:
         return moved
 
     def _open_job(self, row: tuple) -> OpenJob:  # type: ignore[type-arg]
-        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block = row
+        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block, mined_s = row
         job = Job(
             key,
             period,
@@ -362,11 +366,11 @@ class Outbox:
             bool(last),
         )
         attempts = [
-            Attempt(*found[:3], int(found[3]), int(found[4]), found[5])
-            for found in self._database.execute(
+            Attempt(transaction, nonce, raw, int(max_fee_wei), int(priority_fee_wei), sent_s)
+            for transaction, nonce, raw, max_fee_wei, priority_fee_wei, sent_s in self._database.execute(
                 "SELECT hash, nonce, raw, max_fee_wei, priority_fee_wei, sent_s FROM attempts"
                 " WHERE key = ? AND given_up = 0 ORDER BY place",
                 (key,),
             )
         ]
-        return OpenJob(job, follows, attempts, mined, block or 0, mined is not None)
+        return OpenJob(job, follows, attempts, mined, block or 0, mined_s or 0, mined is not None)

@@ -22,7 +22,6 @@ from pyrevm import EVM, BlockEnv, CfgEnv, Env
 from vpp_sim.chain.addresses import checksum_address, created_address
 from vpp_sim.chain.gas_rules import floor_gas, next_base_fee_wei
 from vpp_sim.chain.local import (
-    CHAIN_ID,
     GENESIS_BASE_FEE_WEI,
     NATIVE_BALANCE_WEI,
     LocalChain,
@@ -132,7 +131,7 @@ class RevmChain(LocalChain):
     def _open(self, wallet: Wallet, genesis_timestamp_s: int) -> None:
         self._random = bytes(32)
         self._evm = EVM(
-            env=Env(cfg=CfgEnv(chain_id=CHAIN_ID), block=_environment(0, genesis_timestamp_s, self._random)),
+            env=Env(cfg=CfgEnv(chain_id=self.chain_id), block=_environment(0, genesis_timestamp_s, self._random)),
             gas_limit=_BLOCK_GAS_LIMIT,
             spec_id=_SPEC,
         )

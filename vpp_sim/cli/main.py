@@ -12,6 +12,7 @@ import typer
 
 from vpp_sim import __version__
 from vpp_sim.cli.backtesting import backtest
+from vpp_sim.cli.chain import chain_app
 from vpp_sim.cli.evaluate import evaluate_app
 from vpp_sim.cli.plotting import plot
 from vpp_sim.cli.runs import runs_app
@@ -39,6 +40,7 @@ app.command()(backtest)
 app.add_typer(evaluate_app)
 app.command()(sweep)
 app.add_typer(runs_app)
+app.add_typer(chain_app)
 app.command()(plot)
 app.command()(serve)
 

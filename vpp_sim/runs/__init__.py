@@ -7,4 +7,4 @@ recording into SQLite costs other simulators a factor of three), and KPIs accumu
 checked afterwards). It follows that nothing here knows the event loop, the agents or the scenario.
 """
 
-__all__ = ["bills", "catalogue", "folder", "frames", "kpis", "manifest", "measures", "summary", "tables"]
+__all__ = ["bills", "catalogue", "chain_check", "folder", "frames", "kpis", "manifest", "measures", "summary", "tables"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunData", "RunTables", "empty_frame", "read_frame", "read_tables", "write_frame"]
 
-_NAMES = ("home", "buyer", "seller", "item", "account")
+_NAMES = ("home", "buyer", "seller", "item", "account", "sender", "to", "contract", "event")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ ACCOUNTS = ("vpp", "wholesale", "grid_operator")
 FORECAST_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 """Quantile levels at which the fleet's day-ahead forecasts of load and sun are recorded."""
 
-_F, _I32, _I64, _STR = pa.float64(), pa.int32(), pa.int64(), pa.string()
+_F, _I32, _I64, _STR, _BOOL = pa.float64(), pa.int32(), pa.int64(), pa.string(), pa.bool_()
 _TIME = pa.timestamp("ms", tz="UTC")
 
 _STEP = ("step", _I32, "1", "Number of the tick, from 0.")
@@ -144,6 +144,40 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("calldata_bytes", _I64, "B", "Size of their inputs."),
         ("accounts", _I32, "1", "Number of accounts whose balance moved."),
         ("moved_micro_eur", _I64, "uEUR", "Sum of the amounts moved, counted once."),
+    ),
+    "blocks": (
+        ("number", _I64, "1", "Height of the block."),
+        ("timestamp_s", _I64, "s", "Its time, as Unix time."),
+        ("hash", _STR, "", "Its hash, hexadecimal."),
+        ("parent_hash", _STR, "", "Hash of the block before."),
+        ("base_fee_wei", _I64, "wei/gas", "Base fee of the block."),
+        ("gas_used", _I64, "gas", "Gas of all its transactions."),
+        ("transactions", _I32, "1", "How many of its transactions are recorded."),
+        ("canonical", _BOOL, "", "False if a reorganisation undid the block."),
+    ),
+    "transactions": (
+        ("block", _I64, "1", "Number of its block."),
+        ("position", _I32, "1", "Its place in the block, from 0."),
+        ("hash", _STR, "", "Its hash, hexadecimal."),
+        ("sender", _STR, "", "Address of who signed it."),
+        ("nonce", _I64, "1", "Its number among its sender's transactions, from 0."),
+        ("to", _STR, "", "Address that it calls; empty if it creates a contract."),
+        ("gas_used", _I64, "gas", "Gas that it used."),
+        ("gas_price_wei", _I64, "wei/gas", "What each unit of gas cost its sender, tip included."),
+        ("succeeded", _BOOL, "", "False if it reverted or ran out of gas."),
+        ("contract", _STR, "", "Address of the contract that it created, or empty."),
+        ("raw", _STR, "", "The signed transaction, hexadecimal without 0x."),
+        ("canonical", _BOOL, "", "False if a reorganisation undid its block."),
+    ),
+    "events": (
+        ("block", _I64, "1", "Number of its block, a canonical one."),
+        ("position", _I32, "1", "Place of its transaction in the block, from 0."),
+        ("log", _I32, "1", "Its place among the transaction's events, from 0."),
+        ("contract", _STR, "", "Name of the contract that emitted it, or its address where that is not known."),
+        ("event", _STR, "", "Name of the event, or empty where it is not known."),
+        ("account", _STR, "", "Name of the account that it is about, or empty."),
+        ("period", _I64, "1", "Settlement period that it is about, or -1."),
+        ("arguments", _STR, "", "Its arguments as a JSON object: bytes as hexadecimal, numbers beyond 2^53 as text."),
     ),
     "bills": (
         _HOME,

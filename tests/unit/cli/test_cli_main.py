@@ -16,7 +16,7 @@ from vpp_sim.errors import ConservationError, DataError, ScenarioError, Scenario
 COMMANDS = {
     "run", "validate", "schema", "sweep", "plot", "serve",
     "runs", "list", "show", "backtest", "compare", "evaluate",
-    "train", "tune", "forecaster", "ess",
+    "train", "tune", "forecaster", "ess", "chain", "verify",
 }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], arguments:
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for command in ("run", "validate", "schema", "train", "sweep", "runs", "plot", "serve"):
+    for command in ("run", "validate", "schema", "train", "sweep", "runs", "chain", "plot", "serve"):
         assert f"\n  {command} " in out
 
 

@@ -19,6 +19,7 @@ SUFFIXES = {
     "_w_m2": "W/m2",
     "_s": "s",
     "_bytes": "B",
+    "_wei": "wei/gas",
 }
 
 
@@ -40,7 +41,10 @@ def test_unit_agrees_with_the_name(table: str, field: pa.Field) -> None:
 
 
 def test_the_tables_of_a_run() -> None:
-    assert list(TABLES) == ["timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain", "bills"]
+    assert list(TABLES) == [
+        "timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain", "blocks", "transactions",
+        "events", "bills",
+    ]  # fmt: skip
 
 
 def test_time_takes_the_zone_and_keeps_its_description() -> None:
