@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.nodes import running
 from vpp_sim.chain.contract import Abi, Contract, load_artifact
-from vpp_sim.chain.deployment import deploy
+from vpp_sim.chain.deployment import mine_all
 from vpp_sim.chain.local import LocalChain
 from vpp_sim.chain.protocol import CallRevertedError, Chain, Fees, Transaction, TransactionRefusedError
 from vpp_sim.chain.rpc import RpcChain
@@ -39,11 +39,20 @@ def backend(request):
         yield start
 
 
+def deploy(chain):
+    """Return the settlement currency, deployed by the first account."""
+    artifact = load_artifact("SettlementCurrency")
+    abi = Abi(artifact.abi)
+    creation = artifact.bytecode + abi.encode_constructor(chain.accounts[0])
+    chain.submit(Transaction(chain.accounts[0], None, creation, 5_000_000))
+    (receipt,) = mine_all(chain, abi, "deployment")
+    return Contract(chain, receipt.contract, abi)
+
+
 @pytest.fixture(scope="class")
 def deployed(backend):
     chain = backend(accounts=3, seed=7, genesis_timestamp_s=GENESIS_S)
-    currency, _ = deploy(chain, chain.accounts[0])
-    return currency, chain.snapshot()
+    return deploy(chain), chain.snapshot()
 
 
 @pytest.fixture
@@ -56,12 +65,12 @@ def currency(deployed):
 def play(backend, seed):
     """Run the same short story on a new chain and return everything that it shows."""
     chain = backend(accounts=3, seed=seed, genesis_timestamp_s=GENESIS_S)
-    currency, settlement = deploy(chain, chain.accounts[0])
+    currency = deploy(chain)
     hashes = [currency.submit(chain.accounts[0], 100_000, "mint", account, 5) for account in chain.accounts]
     blocks = [chain.mine(chain.timestamp_s + 12), chain.mine(chain.timestamp_s + 12)]
     if not isinstance(chain, LocalChain):  # a node draws random numbers for its headers
         blocks = [replace(block, hash="", parent_hash="") for block in blocks]
-    return chain.accounts, currency.address, settlement.address, hashes, blocks
+    return chain.accounts, currency.address, hashes, blocks
 
 
 class TestChainBackend:
