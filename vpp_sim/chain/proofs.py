@@ -36,7 +36,7 @@ class Booked:
     trade_step : ndarray of int, shape (m,)
         Tick of every local trade, ascending.
     trades : ndarray of TRADE_LINE, shape (m,)
-        The trades, as delivered.
+        The trades, as delivered; those of which nothing was are in no tree.
     """
 
     step: IntArray
@@ -153,7 +153,8 @@ class _Prover:
             self._differ(f"period {period}", "its Merkle root", posted.hex(), f"{root.hex()} by the ledger")
 
     def _trades_of(self, period: int) -> np.ndarray:
-        return self._trades[self._bounds[period] : self._bounds[period + 1]]
+        trades = self._trades[self._bounds[period] : self._bounds[period + 1]]
+        return trades[trades["energy_wh"] > 0]
 
     def _balances(self) -> int:
         """Compare balances, traded energy and the escrow; return how many accounts agree."""

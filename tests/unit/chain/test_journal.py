@@ -49,6 +49,7 @@ def test_it_is_a_chain_and_changes_nothing(chain: JournaledChain) -> None:
         bare.block_gas_limit,
     )
     assert chain.wallet.addresses == bare.accounts
+    assert chain.suggested_fees() == bare.suggested_fees()
 
 
 def test_it_keeps_the_signed_bytes_of_what_was_mined(chain: JournaledChain) -> None:
@@ -190,7 +191,7 @@ def test_events_that_nobody_knows_are_kept_as_they_are() -> None:
     log = EventLog(run.market.addresses(), NAMES[:1])
     stranger, market = "0x" + "11" * 20, run.market.market.address
     logs = (Log(stranger, (b"\1" * 32,), b"\2"), Log(market, (), b""))
-    receipt = Receipt("0x", 4, 9, 21_000, True, None, logs, b"")
+    receipt = Receipt("0x", 4, 9, 21_000, 7, True, None, logs, b"")
     first, second = log.rows(2, receipt, log.events(receipt))
     assert (first.block, first.position, first.log, first.contract, first.event) == (4, 2, 0, stranger, "")
     assert json.loads(first.arguments) == {"topics": ["0x" + "01" * 32], "data": "0x02"}
@@ -199,14 +200,14 @@ def test_events_that_nobody_knows_are_kept_as_they_are() -> None:
 
 def test_the_events_of_undone_blocks_are_left_out() -> None:
     run = open_run()
-    run.flush()
+    run.writer().finish()
     before = {name: len(next(iter(run.columns[name].values()))) for name in run.columns}
     token = run.journal.snapshot()
     run.market.currency.submit(run.market.operator, 200_000, "mint", run.market.operator, 5)
     run.mine_at(run.journal.timestamp_s + 12)
     run.journal.restore(token)
     run.mine_at(run.journal.timestamp_s + 13)
-    run.flush()
+    run.writer().finish()
     added = {name: len(next(iter(run.columns[name].values()))) - before[name] for name in run.columns}
     assert added == {"blocks": 2, "transactions": 1, "events": 0}
     assert run.columns["transactions"]["canonical"][-1] is False
@@ -214,8 +215,15 @@ def test_the_events_of_undone_blocks_are_left_out() -> None:
 
 def test_nothing_is_recorded_where_nothing_is_deep_enough() -> None:
     run = open_run()
-    run.flush(1)
+    held = len(run.journal)
+    run.writer(deepest=held).write()
     assert run.columns == {"blocks": {}, "transactions": {}, "events": {}}
+    run.writer(deepest=held - 1).write()
+    assert run.columns["blocks"]["number"] == [1]
+    assert len(run.journal) == held - 1
+    run.writer().finish()
+    run.writer().finish()
+    assert run.columns["blocks"]["number"] == list(range(1, held + 1))
 
 
 def test_a_record_of_a_chain_is_json_and_comes_back() -> None:
