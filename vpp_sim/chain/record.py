@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from vpp_sim.chain.journal import JournaledChain
 
-__all__ = ["BlockRow", "ChainRecord", "EventRow", "TransactionRow", "rows_from", "to_columns"]
+__all__ = ["CHAIN_RECORD", "BlockRow", "ChainRecord", "EventRow", "TransactionRow", "rows_from", "to_columns"]
+
+CHAIN_RECORD = "chain.json"
+"""File of a run's folder that holds a :class:`ChainRecord`."""
 
 _VERSION = 1
 
