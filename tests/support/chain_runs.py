@@ -109,7 +109,8 @@ class SettledRun:
         self.mine_at(self.journal.timestamp_s + BLOCK_S)
 
     def settle_proof(self, period: int) -> None:
-        market, (members, amount, traded) = self.market, self.lines(period)
+        market, lines = self.market, self.lines(period)
+        members, amount, traded = (column[np.argsort(lines[1] <= 0, kind="stable")] for column in lines)
         first = period * PERIOD_S // STEP_S
         mine = [line for step, line in self.trades if first <= step < first + PERIOD_S // STEP_S]
         leaves = balance_leaves(period, members, amount, traded)

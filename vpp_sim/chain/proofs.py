@@ -142,9 +142,10 @@ class _Prover:
             self._compare(f"period {period}, ", what, found, booked)
 
     def _root(self, period: int) -> None:
-        """Compute a period's root again."""
+        """Compute a period's root again, over those who pay, all others, and the trades."""
         amount, traded = self._amount[period], self._traded_wh[period]
         members = np.flatnonzero((amount != 0) | (traded != 0))
+        members = members[np.argsort(amount[members] <= 0, kind="stable")]
         leaves = balance_leaves(period, members, amount[members], traded[members])
         leaves += trade_leaves(period, self._trades_of(period))
         root = MerkleTree(leaves).root if leaves else b""
