@@ -435,12 +435,12 @@ class MortalClient:
         assert line is not None
         line.send(command)
         while True:
-            if self._chance(0.001) and self._kill_soon():
+            if self._chance(0.0006) and self._kill_soon():
                 return False
             name, arguments = line.recv()
             if name == "done":
                 return self._done(command, *arguments)
-            weight = 0.2 if name == "send" else 0.001
+            weight = 0.08 if name == "send" else 0.0004
             if self._chance(weight):
                 return self._kill("before it was done")
             answer = self._answer(name, arguments)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tests.support.run_tables import run_data, write_run
 from vpp_sim.chain.batch import pack_entries
-from vpp_sim.chain.event_log import EventLog, JournalWriter
+from vpp_sim.chain.event_log import EventLog, write_journal
 from vpp_sim.chain.journal import JournaledChain
 from vpp_sim.chain.market import Market, Terms, deploy_market, fund
 from vpp_sim.chain.merkle import MerkleTree
@@ -45,9 +45,9 @@ class SettledRun:
         for name, values in columns.items():
             self.columns[table].setdefault(name, []).extend(values)
 
-    def writer(self, deepest: int = 0) -> JournalWriter:
+    def flush(self, before_block: int | None = None, blocks_at_once: int = 1) -> None:
         log = EventLog(self.market.addresses(), NAMES)
-        return JournalWriter(self.journal, log, self.record_rows, deepest=deepest, blocks_at_once=1)
+        write_journal(self.journal, log, self.record_rows, before_block=before_block, blocks_at_once=blocks_at_once)
 
     def rows(self) -> list[list]:
         return [rows_from(kind, self.columns[name]) for name, kind in ROWS.items()]
@@ -147,8 +147,8 @@ def settled_run(backend: str = "revm", chain: Chain | None = None, kinds: str = 
         run.book(period, rng)
         run.sleep_until_end_of(period)
         (run.settle_netted if kind == "n" else run.settle_proof)(period)
-        run.writer(deepest=2).write()
-    run.writer().finish()
+        run.flush(run.journal.block_number - 2)
+    run.flush()
     return run
 
 

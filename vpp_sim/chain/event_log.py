@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpp_sim.chain.journal import JournaledChain, MinedBlock
     from vpp_sim.chain.protocol import Log, Receipt
 
-__all__ = ["EventLog", "JournalWriter", "block_row", "transaction_rows"]
+__all__ = ["EventLog", "block_row", "transaction_rows", "write_journal"]
 
 _EXACT_JSON = 2**53
 """Whole numbers up to here are the same in every reader of JSON (RFC 8259, section 6)."""
@@ -121,8 +121,15 @@ def transaction_rows(mined: MinedBlock) -> list[TransactionRow]:
     ]
 
 
-class JournalWriter:
-    """Records what a journal holds as rows of ``blocks``, ``transactions`` and ``events``.
+def write_journal(
+    journal: JournaledChain,
+    log: EventLog,
+    record: Callable[[str, Mapping[str, Any]], None],
+    *,
+    before_block: int | None = None,
+    blocks_at_once: int = 500,
+) -> None:
+    """Take blocks out of a journal and record them as rows of ``blocks``, ``transactions`` and ``events``.
 
     Parameters
     ----------
@@ -132,43 +139,22 @@ class JournalWriter:
         Names of contracts and accounts.
     record : callable
         Takes the name of a table and its columns.
-    deepest : int, default 0
-        Most blocks that one reorganisation undoes; so many are left in the journal.
-    blocks_at_once : int, default 1000
-        How many blocks are recorded together: few rows at a time cost more, many need more memory.
+    before_block : int, optional
+        Only blocks below this number, which no reorganisation reaches any more; by default all.
+    blocks_at_once : int, default 500
+        As long as the journal holds fewer blocks below `before_block`, nothing is done: few rows at a time cost more.
     """
-
-    def __init__(
-        self,
-        journal: JournaledChain,
-        log: EventLog,
-        record: Callable[[str, Mapping[str, Any]], None],
-        *,
-        deepest: int = 0,
-        blocks_at_once: int = 1_000,
-    ) -> None:
-        self._journal, self._log, self._record = journal, log, record
-        self._deepest, self._blocks_at_once = deepest, blocks_at_once
-
-    def write(self) -> None:
-        """Record what no reorganisation can reach any more, if it is enough; to be called after each block."""
-        if len(self._journal) >= self._blocks_at_once + self._deepest:
-            self._write(self._journal.take(self._journal.block_number - self._deepest + 1))
-
-    def finish(self) -> None:
-        """Record all that is left."""
-        self._write(self._journal.take())
-
-    def _write(self, taken: Sequence[MinedBlock]) -> None:
-        transactions = [row for mined in taken for row in transaction_rows(mined)]
-        events = [row for mined in taken if mined.canonical for row in _event_rows(self._log, mined)]
-        for table, columns in (
-            ("blocks", to_columns(BlockRow, map(block_row, taken))),
-            ("transactions", to_columns(TransactionRow, transactions)),
-            ("events", to_columns(EventRow, events)),
-        ):
-            if columns["block" if table != "blocks" else "number"]:
-                self._record(table, columns)
+    if before_block is not None and journal.held_before(before_block) < blocks_at_once:
+        return
+    taken = journal.take(before_block)
+    transactions = [row for mined in taken for row in transaction_rows(mined)]
+    events = [row for mined in taken if mined.canonical for row in _event_rows(log, mined)]
+    if taken:
+        record("blocks", to_columns(BlockRow, map(block_row, taken)))
+    if transactions:
+        record("transactions", to_columns(TransactionRow, transactions))
+    if events:
+        record("events", to_columns(EventRow, events))
 
 
 def _event_rows(log: EventLog, mined: MinedBlock) -> list[EventRow]:

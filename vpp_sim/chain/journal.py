@@ -103,6 +103,10 @@ class JournaledChain:
         """Return how many blocks the journal holds."""
         return len(self._mined)
 
+    def held_before(self, block: int) -> int:
+        """Return how many blocks below this number the journal holds, undone ones not counted."""
+        return max(block - 1 - self._taken, 0)
+
     def take(self, before_block: int | None = None) -> tuple[MinedBlock, ...]:
         """Hand out and forget blocks, in the order in which they were mined.
 

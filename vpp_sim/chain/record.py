@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     from vpp_sim.chain.journal import JournaledChain
 
-__all__ = ["CHAIN_RECORD", "BlockRow", "ChainRecord", "EventRow", "TransactionRow", "rows_from", "to_columns"]
-
-CHAIN_RECORD = "chain.json"
-"""File of a run's folder that holds a :class:`ChainRecord`."""
+__all__ = ["BlockRow", "ChainRecord", "EventRow", "TransactionRow", "rows_from", "to_columns"]
 
 _VERSION = 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vpp_sim.chain.proofs import Booked, prove
-from vpp_sim.chain.record import CHAIN_RECORD, BlockRow, ChainRecord, EventRow, TransactionRow, rows_from
+from vpp_sim.chain.record import BlockRow, ChainRecord, EventRow, TransactionRow, rows_from
 from vpp_sim.chain.replay import replay
 from vpp_sim.chain.statements import TRADE_LINE
 from vpp_sim.errors import DataError, UserError
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from vpp_sim.chain.replay import Difference, Replay
     from vpp_sim.runs.folder import RunFolder
 
-__all__ = ["ChainCheck", "check_chain"]
+__all__ = ["CHAIN_RECORD", "ChainCheck", "check_chain"]
+
+CHAIN_RECORD = "chain.json"
+"""File of a run's folder with what a replay must know beside the tables."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -200,14 +200,14 @@ def test_events_that_nobody_knows_are_kept_as_they_are() -> None:
 
 def test_the_events_of_undone_blocks_are_left_out() -> None:
     run = open_run()
-    run.writer().finish()
+    run.flush()
     before = {name: len(next(iter(run.columns[name].values()))) for name in run.columns}
     token = run.journal.snapshot()
     run.market.currency.submit(run.market.operator, 200_000, "mint", run.market.operator, 5)
     run.mine_at(run.journal.timestamp_s + 12)
     run.journal.restore(token)
     run.mine_at(run.journal.timestamp_s + 13)
-    run.writer().finish()
+    run.flush()
     added = {name: len(next(iter(run.columns[name].values()))) - before[name] for name in run.columns}
     assert added == {"blocks": 2, "transactions": 1, "events": 0}
     assert run.columns["transactions"]["canonical"][-1] is False
@@ -216,13 +216,14 @@ def test_the_events_of_undone_blocks_are_left_out() -> None:
 def test_nothing_is_recorded_where_nothing_is_deep_enough() -> None:
     run = open_run()
     held = len(run.journal)
-    run.writer(deepest=held).write()
+    run.flush(1)
+    run.flush(5, blocks_at_once=5)
     assert run.columns == {"blocks": {}, "transactions": {}, "events": {}}
-    run.writer(deepest=held - 1).write()
-    assert run.columns["blocks"]["number"] == [1]
-    assert len(run.journal) == held - 1
-    run.writer().finish()
-    run.writer().finish()
+    run.flush(5, blocks_at_once=4)
+    assert run.columns["blocks"]["number"] == [1, 2, 3, 4]
+    assert len(run.journal) == held - 4
+    run.flush()
+    run.flush()
     assert run.columns["blocks"]["number"] == list(range(1, held + 1))
 
 

@@ -73,7 +73,7 @@ def test_what_a_reorganisation_undid_is_passed_over() -> None:
     run.journal.restore(token)
     run.journal.mine(run.journal.timestamp_s + 7)
     run.settle_netted(0)
-    run.writer().finish()
+    run.flush()
     assert run.columns["blocks"]["canonical"].count(False) == 1
     found = replayed(run)
     assert (said(found), found.complete) == ([], True)
@@ -84,7 +84,7 @@ def test_a_failed_transaction_is_replayed_too() -> None:
     run = open_run()
     run.market.market.submit(run.market.operator, 100_000, "withdraw", 5)  # the operator is no member
     assert not run.journal.mine(run.journal.timestamp_s + 12).receipts[0].succeeded
-    run.writer().finish()
+    run.flush()
     found = replayed(run)
     assert (said(found), found.complete, run.columns["transactions"]["succeeded"][-1]) == ([], True, False)
 
@@ -288,7 +288,7 @@ def test_currency_that_nobody_owns_is_named() -> None:
     run = settled_run(kinds="n")
     run.market.currency.submit(run.market.operator, 200_000, "mint", run.market.market.address, 9)
     run.mine_at(run.journal.timestamp_s + 12)
-    run.writer().finish()
+    run.flush()
     (line,) = said(proven(run))
     assert line.startswith("the escrow: the currency that it holds [micro-euro] is 41000009, recorded 41000000 as what")
 
@@ -300,7 +300,7 @@ def test_a_voided_root_does_not_count_and_the_period_may_settle_again() -> None:
     run.sleep_until_end_of(0)
     market.submit(operator, 1_000_000, "postRoot", 0, b"\1" * 32)
     run.mine_at(run.journal.timestamp_s + 12)
-    run.writer().finish()
+    run.flush()
     found = replayed(run)
     assert found.settlements.roots == {0: b"\1" * 32}
     lines = said(prove(found, run.record(), run.booked()))
