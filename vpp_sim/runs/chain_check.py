@@ -70,11 +70,13 @@ def check_chain(folder: RunFolder, *, backend: str | None = None) -> ChainCheck:
     Raises
     ------
     UserError
-        If the run has no chain.
+        If the run has no chain, or it was on a node and shall be replayed on another backend than revm.
     DataError
         If a file of it is missing or cannot be read.
     """
     record = _record(folder)
+    if record.backend == "rpc" and backend not in (None, "revm"):
+        raise UserError(f"this run was on a node, and is replayed on revm alone, not on {backend}")
     replayed = replay(
         record,
         rows_from(BlockRow, _columns(folder.table("blocks"))),

@@ -157,3 +157,14 @@ def test_an_unknown_backend_and_an_unknown_run_are_mistakes(results: Path, capsy
     assert capsys.readouterr().err == "error: --backend anvil: expected revm or eth_tester\n"
     assert main(["chain", "verify", "nothing", "--results", str(results)]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+def test_a_run_on_a_node_is_replayed_on_revm_alone(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder_of(results) / "chain.json"
+    path.write_text(path.read_text().replace('"backend": "revm"', '"backend": "rpc"'))
+    assert verify(results, "--backend", "eth_tester") == 2
+    assert capsys.readouterr().err == (
+        "error: this run was on a node, and is replayed on revm alone, not on eth_tester\n"
+    )
+    assert verify(results) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "verified (block hashes are not comparable on this backend)"
