@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.nodes import running
 from vpp_sim.cli import main
 from vpp_sim.runs.catalogue import Catalogue
 from vpp_sim.runs.folder import RunFolder
@@ -103,3 +104,26 @@ def test_a_payment_that_is_changed_afterwards_is_named(
 def test_a_run_is_verified_on_the_other_evm(runs: dict[str, RunFolder], capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = verify(runs["netted on py-evm"], capsys, "--backend", "revm")
     assert (status, lines[-1]) == (0, "verified (block hashes are not comparable on this backend)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settlement", ["netted", "proof"])
+def test_a_run_on_a_node_is_verified_on_revm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], settlement: str
+) -> None:
+    (tmp_path / "toy.yaml").write_text(SCENARIO)
+    with running("anvil", 1_499_000_000) as url:
+        chain = f"chain={{backend: rpc, url: {url}, keys: development, settlement: {settlement}}}"
+        options = ("--no-report", "-q", "--results", str(tmp_path), "--set", chain)
+        assert main(["run", str(tmp_path / "toy.yaml"), *options]) == 0
+    capsys.readouterr()
+    (record,) = Catalogue(tmp_path).list()
+    folder = RunFolder.open(record.path)
+    status, lines = verify(folder, capsys)
+    assert (status, lines[-1]) == (0, "verified (block hashes are not comparable on this backend)")
+    transactions = folder.table("transactions")
+    transactions["gas_used"] += 1
+    write_frame(transactions, folder.path, "transactions")
+    status, lines = verify(folder, capsys)
+    assert status == 1
+    assert any("its gas is" in line for line in lines)

@@ -87,6 +87,7 @@ def claim_another_amount(events: pd.DataFrame) -> pd.DataFrame:
         ("ledger", pay_one_more, "period 0, homes/home_1: the amount in the batch [micro-euro] is "),
         ("events", claim_another_amount, "block 19, transaction 0, event 3 (LineClaimed): arguments is "),
         ("blocks", lambda blocks: blocks.drop(index=6), "block 7: the next block is missing, recorded as 8"),
+        ("chain", lambda chain: chain.assign(block=chain["block"] + 1), "period 0: the block of its transaction 0x"),
         ("trades", lambda trades: trades.iloc[:-1], "period 3: its Merkle root is "),
     ],
 )
