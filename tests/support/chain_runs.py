@@ -22,6 +22,7 @@ from vpp_sim.chain.typed_data import Batch, balance_leaves, digest, trade_leaves
 from vpp_sim.registry import CHAIN_BACKENDS
 from vpp_sim.runs.folder import RunFolder
 from vpp_sim.runs.frames import write_frame
+from vpp_sim.runs.tables import TABLES
 
 GENESIS_S, START_S, PERIOD_S, STEP_S, WINDOW_S = 1_499_996_400, 1_500_000_000, 3_600, 900, 1_200
 SEED, DEPOSIT, BLOCK_S = 7, 10_000_000, 12
@@ -45,9 +46,9 @@ class SettledRun:
         for name, values in columns.items():
             self.columns[table].setdefault(name, []).extend(values)
 
-    def flush(self, before_block: int | None = None) -> None:
+    def flush(self, before_block: int | None = None, blocks_at_once: int = 1) -> None:
         log = EventLog(self.market.addresses(), NAMES)
-        write_journal(self.journal, log, self.record_rows, before_block=before_block)
+        write_journal(self.journal, log, self.record_rows, before_block=before_block, blocks_at_once=blocks_at_once)
 
     def rows(self) -> list[list]:
         return [rows_from(kind, self.columns[name]) for name, kind in ROWS.items()]
@@ -109,7 +110,8 @@ class SettledRun:
         self.mine_at(self.journal.timestamp_s + BLOCK_S)
 
     def settle_proof(self, period: int) -> None:
-        market, (members, amount, traded) = self.market, self.lines(period)
+        market, lines = self.market, self.lines(period)
+        members, amount, traded = (column[np.argsort(lines[1] <= 0, kind="stable")] for column in lines)
         first = period * PERIOD_S // STEP_S
         mine = [line for step, line in self.trades if first <= step < first + PERIOD_S // STEP_S]
         leaves = balance_leaves(period, members, amount, traded)
@@ -177,7 +179,24 @@ def write_chain(path: Path, run: SettledRun) -> None:
     trades["time"] = pd.to_datetime(START_S + STEP_S * trades["step"], unit="s", utc=True).dt.as_unit("ms")
     trades["amount_eur"] = trades["delivered_kwh"] * trades["price_eur_per_kwh"]
     write_frame(trades, path, "trades")
+    write_frame(pd.DataFrame(chain_rows(run)), path, "chain")
     (path / "chain.json").write_text(run.record().to_json(), encoding="utf-8")
+
+
+def chain_rows(run: SettledRun) -> list[dict[str, object]]:
+    """Return the rows of the table of periods."""
+    sent = {row.hash: row for row in run.rows()[1]}
+    found = {}
+    for event in run.rows()[2]:
+        if event.event in {"PeriodSettled", "LineClaimed"}:
+            found[event.period] = next(
+                row for row in sent.values() if (row.block, row.position) == (event.block, event.position)
+            )
+    return [
+        dict.fromkeys(TABLES["chain"].names, 0)
+        | {"period": period, "block": row.block, "tx_hash": row.hash, "gas_used": row.gas_used}
+        for period, row in sorted(found.items())
+    ]
 
 
 __all__ = ["NAMES", "SettledRun", "open_run", "settled_run", "write_chain", "write_chain_run"]

@@ -112,7 +112,6 @@ def transaction_rows(mined: MinedBlock) -> list[TransactionRow]:
             nonce=signed.nonce,
             to=signed.to or "",
             gas_used=(receipt := mined.block.receipts[position]).gas_used,
-            gas_price_wei=min(signed.max_fee_wei, mined.block.base_fee_wei + signed.priority_fee_wei),
             succeeded=receipt.succeeded,
             contract=receipt.contract or "",
             raw=signed.raw.hex(),
@@ -128,6 +127,7 @@ def write_journal(
     record: Callable[[str, Mapping[str, Any]], None],
     *,
     before_block: int | None = None,
+    blocks_at_once: int = 500,
 ) -> None:
     """Take blocks out of a journal and record them as rows of ``blocks``, ``transactions`` and ``events``.
 
@@ -140,14 +140,17 @@ def write_journal(
     record : callable
         Takes the name of a table and its columns.
     before_block : int, optional
-        As in :meth:`~vpp_sim.chain.journal.JournaledChain.take`.
+        Only blocks below this number, which no reorganisation reaches any more; by default all.
+    blocks_at_once : int, default 500
+        As long as the journal holds fewer blocks below `before_block`, nothing is done: few rows at a time cost more.
     """
-    taken = journal.take(before_block)
-    if not taken:
+    if before_block is not None and journal.held_before(before_block) < blocks_at_once:
         return
+    taken = journal.take(before_block)
     transactions = [row for mined in taken for row in transaction_rows(mined)]
     events = [row for mined in taken if mined.canonical for row in _event_rows(log, mined)]
-    record("blocks", to_columns(BlockRow, map(block_row, taken)))
+    if taken:
+        record("blocks", to_columns(BlockRow, map(block_row, taken)))
     if transactions:
         record("transactions", to_columns(TransactionRow, transactions))
     if events:

@@ -103,6 +103,10 @@ class JournaledChain:
         """Return how many blocks the journal holds."""
         return len(self._mined)
 
+    def held_before(self, block: int) -> int:
+        """Return how many blocks below this number the journal holds, undone ones not counted."""
+        return max(block - 1 - self._taken, 0)
+
     def take(self, before_block: int | None = None) -> tuple[MinedBlock, ...]:
         """Hand out and forget blocks, in the order in which they were mined.
 
@@ -235,7 +239,7 @@ class JournaledChain:
         return self._chain.native_balance_wei(account)
 
     def suggested_fees(self) -> Fees:
-        """Return those of the wrapped chain."""
+        """Return fees with which a transaction is sure to be mined soon; see :meth:`Chain.suggested_fees`."""
         return self._chain.suggested_fees()
 
     def receipt(self, transaction: str) -> Receipt | None:

@@ -36,7 +36,7 @@ class Booked:
     trade_step : ndarray of int, shape (m,)
         Tick of every local trade, ascending.
     trades : ndarray of TRADE_LINE, shape (m,)
-        The trades, as delivered.
+        The trades, as delivered; those of which nothing was are in no tree.
     """
 
     step: IntArray
@@ -142,9 +142,10 @@ class _Prover:
             self._compare(f"period {period}, ", what, found, booked)
 
     def _root(self, period: int) -> None:
-        """Compute a period's root again."""
+        """Compute a period's root again, over those who pay, all others, and the trades."""
         amount, traded = self._amount[period], self._traded_wh[period]
         members = np.flatnonzero((amount != 0) | (traded != 0))
+        members = members[np.argsort(amount[members] <= 0, kind="stable")]
         leaves = balance_leaves(period, members, amount[members], traded[members])
         leaves += trade_leaves(period, self._trades_of(period))
         root = MerkleTree(leaves).root if leaves else b""
@@ -153,7 +154,8 @@ class _Prover:
             self._differ(f"period {period}", "its Merkle root", posted.hex(), f"{root.hex()} by the ledger")
 
     def _trades_of(self, period: int) -> np.ndarray:
-        return self._trades[self._bounds[period] : self._bounds[period + 1]]
+        trades = self._trades[self._bounds[period] : self._bounds[period + 1]]
+        return trades[trades["energy_wh"] > 0]
 
     def _balances(self) -> int:
         """Compare balances, traded energy and the escrow; return how many accounts agree."""

@@ -64,8 +64,8 @@ class TransactionRow:
         Its number among its sender's.
     to : str
         Whom it calls; empty if it creates a contract.
-    gas_used, gas_price_wei : int
-        Gas that it used [gas], and what each unit cost [wei per gas].
+    gas_used : int
+        Gas that it used [gas].
     succeeded : bool
         False if it reverted.
     contract : str
@@ -83,7 +83,6 @@ class TransactionRow:
     nonce: int
     to: str
     gas_used: int
-    gas_price_wei: int
     succeeded: bool
     contract: str
     raw: str

@@ -243,7 +243,7 @@ class _Player:
             hashes = ", ".join(receipt.transaction for receipt in block.receipts)
             raise _Stopped(Difference(where, "what it holds", hashes or "nothing", f"{len(signed)} transactions"))
         for transaction, sent, receipt in zip(recorded, signed, block.receipts, strict=True):
-            self._compare(transaction, sent, receipt, block.base_fee_wei)
+            self._compare(transaction, sent, receipt)
         self._compare_block(row, block)
 
     def _send(self, row: TransactionRow) -> SignedTransaction:
@@ -273,11 +273,9 @@ class _Player:
         except ChainError as error:
             raise _Stopped(Difference(f"block {row.number}", "its time", str(error), f"{row.timestamp_s} s")) from error
 
-    def _compare(self, row: TransactionRow, signed: SignedTransaction, receipt: Receipt, base_fee_wei: int) -> None:
+    def _compare(self, row: TransactionRow, signed: SignedTransaction, receipt: Receipt) -> None:
         where = f"block {row.block}, transaction {row.position}"
-        price_wei = min(signed.max_fee_wei, base_fee_wei + signed.priority_fee_wei)
         for what, found, recorded in (
-            ("its gas price", price_wei, row.gas_price_wei),
             ("its gas", receipt.gas_used, row.gas_used),
             ("its success", receipt.succeeded, row.succeeded),
             ("the contract it created", receipt.contract or "", row.contract),

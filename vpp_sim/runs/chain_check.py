@@ -9,17 +9,19 @@ import numpy as np
 
 from vpp_sim.chain.proofs import Booked, prove
 from vpp_sim.chain.record import BlockRow, ChainRecord, EventRow, TransactionRow, rows_from
-from vpp_sim.chain.replay import replay
+from vpp_sim.chain.replay import Difference, replay
 from vpp_sim.chain.statements import TRADE_LINE
 from vpp_sim.errors import DataError, UserError
 from vpp_sim.units import to_micro_eur, to_wh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.proofs import Proven
-    from vpp_sim.chain.replay import Difference, Replay
+    from vpp_sim.chain.replay import Replay
     from vpp_sim.runs.folder import RunFolder
 
 __all__ = ["CHAIN_RECORD", "ChainCheck", "check_chain"]
@@ -40,16 +42,19 @@ class ChainCheck:
         The chain, played once more.
     proven : Proven or None
         What was proven; None if the replay did not come to the end.
+    listed : tuple of Difference
+        Periods of the table ``chain`` whose last transaction is not in the block that it says.
     """
 
     record: ChainRecord
     replayed: Replay
     proven: Proven | None
+    listed: tuple[Difference, ...] = ()
 
     @property
     def differences(self) -> tuple[Difference, ...]:
         """All differences, those of the replay first."""
-        return (*self.replayed.differences, *(self.proven.differences if self.proven else ()))
+        return (*self.replayed.differences, *(self.proven.differences if self.proven else ()), *self.listed)
 
     @property
     def verified(self) -> bool:
@@ -70,20 +75,23 @@ def check_chain(folder: RunFolder, *, backend: str | None = None) -> ChainCheck:
     Raises
     ------
     UserError
-        If the run has no chain.
+        If the run has no chain, or it was on a node and shall be replayed on another backend than revm.
     DataError
         If a file of it is missing or cannot be read.
     """
     record = _record(folder)
+    if record.backend == "rpc" and backend not in (None, "revm"):
+        raise UserError(f"this run was on a node, and is replayed on revm alone, not on {backend}")
+    transactions = rows_from(TransactionRow, _columns(folder.table("transactions")))
     replayed = replay(
         record,
         rows_from(BlockRow, _columns(folder.table("blocks"))),
-        rows_from(TransactionRow, _columns(folder.table("transactions"))),
+        transactions,
         rows_from(EventRow, _columns(folder.table("events"))),
         backend=backend,
     )
     proven = prove(replayed, record, _booked(folder, record)) if replayed.complete else None
-    return ChainCheck(record, replayed, proven)
+    return ChainCheck(record, replayed, proven, _listed(folder.table("chain"), transactions))
 
 
 def _record(folder: RunFolder) -> ChainRecord:
@@ -98,6 +106,16 @@ def _record(folder: RunFolder) -> ChainRecord:
 
 def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
     return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _listed(periods: pd.DataFrame, transactions: Iterable[TransactionRow]) -> tuple[Difference, ...]:
+    """Look up the last transaction of each period in the table of periods."""
+    blocks = {row.hash: row.block for row in transactions if row.canonical}
+    return tuple(
+        Difference(f"period {period}", f"the block of its transaction {tx_hash}", str(blocks.get(tx_hash)), str(block))
+        for period, tx_hash, block in zip(periods["period"], periods["tx_hash"], periods["block"], strict=True)
+        if blocks.get(tx_hash) != block
+    )
 
 
 def _booked(folder: RunFolder, record: ChainRecord) -> Booked:

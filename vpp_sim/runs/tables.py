@@ -163,7 +163,6 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("nonce", _I64, "1", "Its number among its sender's transactions, from 0."),
         ("to", _STR, "", "Address that it calls; empty if it creates a contract."),
         ("gas_used", _I64, "gas", "Gas that it used."),
-        ("gas_price_wei", _I64, "wei/gas", "What each unit of gas cost its sender, tip included."),
         ("succeeded", _BOOL, "", "False if it reverted or ran out of gas."),
         ("contract", _STR, "", "Address of the contract that it created, or empty."),
         ("raw", _STR, "", "The signed transaction, hexadecimal without 0x."),

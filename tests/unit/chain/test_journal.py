@@ -49,6 +49,7 @@ def test_it_is_a_chain_and_changes_nothing(chain: JournaledChain) -> None:
         bare.block_gas_limit,
     )
     assert chain.wallet.addresses == bare.accounts
+    assert chain.suggested_fees() == bare.suggested_fees()
 
 
 def test_it_keeps_the_signed_bytes_of_what_was_mined(chain: JournaledChain) -> None:
@@ -190,7 +191,7 @@ def test_events_that_nobody_knows_are_kept_as_they_are() -> None:
     log = EventLog(run.market.addresses(), NAMES[:1])
     stranger, market = "0x" + "11" * 20, run.market.market.address
     logs = (Log(stranger, (b"\1" * 32,), b"\2"), Log(market, (), b""))
-    receipt = Receipt("0x", 4, 9, 21_000, True, None, logs, b"")
+    receipt = Receipt("0x", 4, 9, 21_000, 7, True, None, logs, b"")
     first, second = log.rows(2, receipt, log.events(receipt))
     assert (first.block, first.position, first.log, first.contract, first.event) == (4, 2, 0, stranger, "")
     assert json.loads(first.arguments) == {"topics": ["0x" + "01" * 32], "data": "0x02"}
@@ -214,8 +215,16 @@ def test_the_events_of_undone_blocks_are_left_out() -> None:
 
 def test_nothing_is_recorded_where_nothing_is_deep_enough() -> None:
     run = open_run()
+    held = len(run.journal)
     run.flush(1)
+    run.flush(5, blocks_at_once=5)
     assert run.columns == {"blocks": {}, "transactions": {}, "events": {}}
+    run.flush(5, blocks_at_once=4)
+    assert run.columns["blocks"]["number"] == [1, 2, 3, 4]
+    assert len(run.journal) == held - 4
+    run.flush()
+    run.flush()
+    assert run.columns["blocks"]["number"] == list(range(1, held + 1))
 
 
 def test_a_record_of_a_chain_is_json_and_comes_back() -> None:

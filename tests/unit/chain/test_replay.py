@@ -157,7 +157,6 @@ IN_TRANSACTIONS = {
     "block": (-1, lambda _: 77, "block 19: the number of its transactions is 0, recorded 1"),
     "position": (-1, lambda _: 1, "block 19, transaction 1: the number of its events is 4, recorded 0"),
     "canonical": (-1, lambda _: False, "block 19: the number of its transactions is 0, recorded 1"),
-    "gas_price_wei": (-1, lambda price: price + 1, rf"{LAST}: its gas price is \d+, recorded \d+"),
 }
 IN_BLOCKS = {
     "hash": (9, lambda _: "0x00", "block 10: its hash is 0x.*, recorded 0x00"),
