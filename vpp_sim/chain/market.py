@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from vpp_sim.chain.typed_data import DebitLimit, digest
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.protocol import Chain
@@ -252,38 +252,67 @@ def meter_of(member: int) -> bytes:
 
 
 def _register(market: Market, size: int) -> None:
+    calls = []
     for some in _portions(np.arange(size)):
-        gas = _CALL_GAS + _REGISTER_GAS * some.size
-        accounts = [market.member_address(member) for member in some.tolist()]
-        market.registry.submit(market.operator, gas, "registerMembers", accounts)
-        gas = _CALL_GAS + _METER_GAS * some.size
-        meters = [meter_of(member) for member in some.tolist()]
-        market.registry.submit(market.operator, gas, "assignMeters", some.tolist(), meters, market.oracle)
-    mine_all(market.chain, market.registry.abi, "registration")
+        members = some.tolist()
+        accounts = [market.member_address(member) for member in members]
+        calls.append(_Call(market.operator, _CALL_GAS + _REGISTER_GAS * len(members), "registerMembers", (accounts,)))
+        given = members, [meter_of(member) for member in members], market.oracle
+        calls.append(_Call(market.operator, _CALL_GAS + _METER_GAS * len(members), "assignMeters", given))
+    _send_all(market.registry, "registration", calls)
 
 
 def _deposit(market: Market, balance_micro_eur: IntArray) -> None:
-    for some in _portions(balance_micro_eur.nonzero()[0]):
-        gas = _CALL_GAS + _DEPOSIT_GAS * some.size
-        amounts = balance_micro_eur[some].tolist()
-        market.market.submit(market.operator, gas, "depositFor", some.tolist(), amounts)
-    mine_all(market.chain, market.market.abi, "deposit")
+    calls = (
+        _Call(
+            market.operator,
+            _CALL_GAS + _DEPOSIT_GAS * some.size,
+            "depositFor",
+            (some.tolist(), balance_micro_eur[some].tolist()),
+        )
+        for some in _portions(balance_micro_eur.nonzero()[0])
+    )
+    _send_all(market.market, "deposit", calls)
 
 
 def _limit(market: Market, size: int, limit_micro_eur: int) -> None:
-    """Let each member set its limit: by itself if it can pay for gas, else by a signature that the operator sends."""
-    for member in range(size):
-        address = market.member_address(member)
-        if market.chain.native_balance_wei(address) >= _GAS_MONEY_WEI:
-            market.market.submit(address, _LIMIT_GAS, "setDebitLimit", limit_micro_eur)
-            continue
-        message = DebitLimit(member, limit_micro_eur, market.market.call("nonces", address), _NEVER_S)
-        hashed = digest(message, chain_id=market.chain.chain_id, contract=market.market.address)
-        signature = market.chain.wallet.sign_digest(address, hashed)
-        market.market.submit(
-            market.operator, _RELAYED_LIMIT_GAS, "setDebitLimitFor", member, limit_micro_eur, _NEVER_S, signature
-        )
-    mine_all(market.chain, market.market.abi, "debit limit")
+    _send_all(market.market, "debit limit", (_limit_call(market, member, limit_micro_eur) for member in range(size)))
+
+
+def _limit_call(market: Market, member: int, limit_micro_eur: int) -> _Call:
+    """Return how a member sets its limit: by itself if it can pay for gas, else by a signature that is relayed."""
+    chain, address = market.chain, market.member_address(member)
+    if chain.native_balance_wei(address) >= _GAS_MONEY_WEI:
+        return _Call(address, _LIMIT_GAS, "setDebitLimit", (limit_micro_eur,))
+    message = DebitLimit(member, limit_micro_eur, market.market.call("nonces", address), _NEVER_S)
+    hashed = digest(message, chain_id=chain.chain_id, contract=market.market.address)
+    signature = chain.wallet.sign_digest(address, hashed)
+    return _Call(
+        market.operator, _RELAYED_LIMIT_GAS, "setDebitLimitFor", (member, limit_micro_eur, _NEVER_S, signature)
+    )
+
+
+class _Call(NamedTuple):
+    sender: str
+    gas: int
+    function: str
+    arguments: tuple[object, ...]
+
+
+def _send_all(contract: Contract, action: str, calls: Iterable[_Call]) -> None:
+    """Send calls and mine them, never more at once than one block holds.
+
+    A node that passes over a transaction for lack of room may try the next of the same sender, and drop all that follow
+    because of the gap; anvil 1.7.1 does.
+    """
+    chain, gas = contract.chain, 0
+    for call in calls:
+        if gas + call.gas > chain.block_gas_limit:
+            mine_all(chain, contract.abi, action)
+            gas = 0
+        contract.submit(call.sender, call.gas, call.function, *call.arguments)
+        gas += call.gas
+    mine_all(chain, contract.abi, action)
 
 
 def _portions(members: IntArray) -> Iterator[IntArray]:
