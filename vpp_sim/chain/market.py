@@ -162,12 +162,12 @@ class Market:
         ChainError
             If one does not fit into 64 bits.
         """
-        count = self.member_count
-        if count > _ACCOUNTS_A_CALL:
-            return self._accounts_one_by_one(count)
+        if len(self.chain.accounts) > 2 + _ACCOUNTS_A_CALL and self.member_count > _ACCOUNTS_A_CALL:
+            return self._accounts_one_by_one(self.member_count)
         answer = self.chain.call(self.market.address, self.market.abi.encode("accounts"))
         words = np.frombuffer(answer, dtype=">i8").reshape(-1, _WORD_BYTES // 8)
-        return _narrowed(words[3 : 3 + count]), _narrowed(words[4 + count :])  # behind two offsets and each length
+        count = int(words[2, -1])  # behind two offsets, each list is its length and its items
+        return _narrowed(words[3 : 3 + count]), _narrowed(words[4 + count :])
 
     def _accounts_one_by_one(self, count: int) -> tuple[IntArray, IntArray]:
         calls = (self.market.abi.encode("accountOf", member) for member in range(count))
