@@ -33,6 +33,7 @@ LARGEST_LIMIT_MICRO_EUR = 2**64 - 1
 
 _PARTS = ("currency", "registry", "market", "direct")
 _ARTIFACTS = dict(zip(_PARTS, ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades"), strict=True))
+_OPERATOR_ROLE, _ORACLE_ROLE = "OPERATOR_ROLE", "ORACLE_ROLE"
 _CALLED = {"currency": "currency", "registry": "registry", "direct": "directTrades"}
 """By which functions a market names the contracts that belong to it."""
 _DEPLOY_GAS, _CALL_GAS = 12_000_000, 200_000
@@ -114,7 +115,8 @@ class Market:
         Raises
         ------
         ChainError
-            If an address is missing, or the market is not there or belongs to other contracts.
+            If an address is missing, the market is not there or belongs to other contracts, or the two accounts do not
+            hold their roles, for example because the keys are others.
         """
         missing = [part for part in _PARTS if part not in addresses]
         if missing:
@@ -126,6 +128,9 @@ class Market:
             address = checksum_address(found["market"].call(function))
             if address != found[part].address:
                 raise ChainError(f"the market at {addresses['market']} has {part} {address}, not {addresses[part]}")
+        for role, account in ((_OPERATOR_ROLE, operator), (_ORACLE_ROLE, oracle)):
+            if not found["registry"].call("hasRole", found["registry"].call(role), account):
+                raise ChainError(f"{account} does not hold {role} in the registry at {found['registry'].address}")
         return cls(**found, operator=operator, oracle=oracle, terms=terms)
 
     def addresses(self) -> dict[str, str]:
@@ -198,7 +203,7 @@ def deploy_market(chain: Chain, terms: Terms) -> Market:
     registry = _create(chain, "registry", operator)
     market = _create(chain, "market", currency.address, registry.address, astuple(terms))
     direct = Contract(chain, checksum_address(market.call("directTrades")), _abi("direct"))
-    for role, account in (("OPERATOR_ROLE", operator), ("ORACLE_ROLE", oracle)):
+    for role, account in ((_OPERATOR_ROLE, operator), (_ORACLE_ROLE, oracle)):
         registry.submit(operator, _CALL_GAS, "grantRole", registry.call(role), account)
     mine_all(chain, registry.abi, "appointment")
     return Market(currency, registry, market, direct, operator, oracle, terms)
