@@ -139,7 +139,10 @@ def mined(chain: Chain, jobs: Sequence[Job]) -> list[tuple[Job, Receipt]]:
     at_s = max(chain.timestamp_s + 1, *(job.ready_s for job in jobs))
     receipts: dict[str, Receipt] = {}
     while chain.pending:
-        receipts |= {receipt.transaction: receipt for receipt in chain.mine(at_s).receipts}
+        block = chain.mine(at_s)
+        if not block.receipts:
+            raise ChainError(f"block {block.number} is empty while {chain.pending} transactions wait")
+        receipts |= {receipt.transaction: receipt for receipt in block.receipts}
         at_s += 1
     return [(job, receipts[key]) for key, job in sent.items()]
 

@@ -232,7 +232,7 @@ class Courier:
         """Sign, write down, and only then send."""
         signed = self._chain.sign(item.job.transaction, nonce=nonce, fees=fees)
         item.attempts.append(self._outbox.add_attempt(item.job.key, signed, now_s))
-        self._next_nonce[signed.sender] = max(self._next_nonce.get(signed.sender, 0), nonce + 1)
+        self._next_nonce[signed.sender] = max(self._nonce(signed.sender), nonce + 1)
         self._send(item, item.attempts[-1])
 
     def _send_again(self, item: OpenJob, now_s: int) -> None:

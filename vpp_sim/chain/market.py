@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from vpp_sim.chain.typed_data import DebitLimit, digest
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.protocol import Chain
@@ -36,6 +36,7 @@ OFFICERS = 2
 
 _PARTS = ("currency", "registry", "market", "direct")
 _ARTIFACTS = dict(zip(_PARTS, ("SettlementCurrency", "MemberRegistry", "EnergyMarket", "DirectTrades"), strict=True))
+_OPERATOR_ROLE, _ORACLE_ROLE = "OPERATOR_ROLE", "ORACLE_ROLE"
 _CALLED = {"currency": "currency", "registry": "registry", "direct": "directTrades"}
 """By which functions a market names the contracts that belong to it."""
 _DEPLOY_GAS, _CALL_GAS = 12_000_000, 200_000
@@ -117,7 +118,8 @@ class Market:
         Raises
         ------
         ChainError
-            If an address is missing, or the market is not there or belongs to other contracts.
+            If an address is missing, the market is not there or belongs to other contracts, or the two accounts do not
+            hold their roles, for example because the keys are others.
         """
         missing = [part for part in _PARTS if part not in addresses]
         if missing:
@@ -129,6 +131,9 @@ class Market:
             address = checksum_address(found["market"].call(function))
             if address != found[part].address:
                 raise ChainError(f"the market at {addresses['market']} has {part} {address}, not {addresses[part]}")
+        for role, account in ((_OPERATOR_ROLE, operator), (_ORACLE_ROLE, oracle)):
+            if not found["registry"].call("hasRole", found["registry"].call(role), account):
+                raise ChainError(f"{account} does not hold {role} in the registry at {found['registry'].address}")
         return cls(**found, operator=operator, oracle=oracle, terms=terms)
 
     def addresses(self) -> dict[str, str]:
@@ -157,25 +162,20 @@ class Market:
         """Return what each member bought net since the beginning, shape (n,) [Wh]."""
         return self.accounts()[1]
 
-    def accounts(self, count: int | None = None) -> tuple[IntArray, IntArray]:
+    def accounts(self) -> tuple[IntArray, IntArray]:
         """Return balances [micro-euro] and traded energies [Wh] of all members in the newest block.
-
-        Parameters
-        ----------
-        count : int, optional
-            How many members there are, if the caller knows; else the registry is asked.
 
         Raises
         ------
         ChainError
             If one does not fit into 64 bits.
         """
-        count = self.member_count if count is None else count
-        if count > _ACCOUNTS_A_CALL:
-            return self._accounts_one_by_one(count)
+        if len(self.chain.accounts) > OFFICERS + _ACCOUNTS_A_CALL and self.member_count > _ACCOUNTS_A_CALL:
+            return self._accounts_one_by_one(self.member_count)
         answer = self.chain.call(self.market.address, self.market.abi.encode("accounts"))
         words = np.frombuffer(answer, dtype=">i8").reshape(-1, _WORD_BYTES // 8)
-        return _narrowed(words[3 : 3 + count]), _narrowed(words[4 + count :])  # behind two offsets and each length
+        count = int(words[2, -1])  # behind two offsets, each list is its length and its items
+        return _narrowed(words[3 : 3 + count]), _narrowed(words[4 + count :])
 
     def _accounts_one_by_one(self, count: int) -> tuple[IntArray, IntArray]:
         calls = (self.market.abi.encode("accountOf", member) for member in range(count))
@@ -206,7 +206,7 @@ def deploy_market(chain: Chain, terms: Terms) -> Market:
     registry = _create(chain, "registry", operator)
     market = _create(chain, "market", currency.address, registry.address, astuple(terms))
     direct = Contract(chain, checksum_address(market.call("directTrades")), _abi("direct"))
-    for role, account in (("OPERATOR_ROLE", operator), ("ORACLE_ROLE", oracle)):
+    for role, account in ((_OPERATOR_ROLE, operator), (_ORACLE_ROLE, oracle)):
         registry.submit(operator, _CALL_GAS, "grantRole", registry.call(role), account)
     mine_all(chain, registry.abi, "appointment")
     return Market(currency, registry, market, direct, operator, oracle, terms)
@@ -262,38 +262,67 @@ def meter_of(member: int) -> bytes:
 
 
 def _register(market: Market, size: int) -> None:
+    calls = []
     for some in _portions(np.arange(size)):
-        gas = _CALL_GAS + _REGISTER_GAS * some.size
-        accounts = [market.member_address(member) for member in some.tolist()]
-        market.registry.submit(market.operator, gas, "registerMembers", accounts)
-        gas = _CALL_GAS + _METER_GAS * some.size
-        meters = [meter_of(member) for member in some.tolist()]
-        market.registry.submit(market.operator, gas, "assignMeters", some.tolist(), meters, market.oracle)
-    mine_all(market.chain, market.registry.abi, "registration")
+        members = some.tolist()
+        accounts = [market.member_address(member) for member in members]
+        calls.append(_Call(market.operator, _CALL_GAS + _REGISTER_GAS * len(members), "registerMembers", (accounts,)))
+        given = members, [meter_of(member) for member in members], market.oracle
+        calls.append(_Call(market.operator, _CALL_GAS + _METER_GAS * len(members), "assignMeters", given))
+    _send_all(market.registry, "registration", calls)
 
 
 def _deposit(market: Market, balance_micro_eur: IntArray) -> None:
-    for some in _portions(balance_micro_eur.nonzero()[0]):
-        gas = _CALL_GAS + _DEPOSIT_GAS * some.size
-        amounts = balance_micro_eur[some].tolist()
-        market.market.submit(market.operator, gas, "depositFor", some.tolist(), amounts)
-    mine_all(market.chain, market.market.abi, "deposit")
+    calls = (
+        _Call(
+            market.operator,
+            _CALL_GAS + _DEPOSIT_GAS * some.size,
+            "depositFor",
+            (some.tolist(), balance_micro_eur[some].tolist()),
+        )
+        for some in _portions(balance_micro_eur.nonzero()[0])
+    )
+    _send_all(market.market, "deposit", calls)
 
 
 def _limit(market: Market, size: int, limit_micro_eur: int) -> None:
-    """Let each member set its limit: by itself if it can pay for gas, else by a signature that the operator sends."""
-    for member in range(size):
-        address = market.member_address(member)
-        if market.chain.native_balance_wei(address) >= _GAS_MONEY_WEI:
-            market.market.submit(address, _LIMIT_GAS, "setDebitLimit", limit_micro_eur)
-            continue
-        message = DebitLimit(member, limit_micro_eur, market.market.call("nonces", address), _NEVER_S)
-        hashed = digest(message, chain_id=market.chain.chain_id, contract=market.market.address)
-        signature = market.chain.wallet.sign_digest(address, hashed)
-        market.market.submit(
-            market.operator, _RELAYED_LIMIT_GAS, "setDebitLimitFor", member, limit_micro_eur, _NEVER_S, signature
-        )
-    mine_all(market.chain, market.market.abi, "debit limit")
+    _send_all(market.market, "debit limit", (_limit_call(market, member, limit_micro_eur) for member in range(size)))
+
+
+def _limit_call(market: Market, member: int, limit_micro_eur: int) -> _Call:
+    """Return how a member sets its limit: by itself if it can pay for gas, else by a signature that is relayed."""
+    chain, address = market.chain, market.member_address(member)
+    if chain.native_balance_wei(address) >= _GAS_MONEY_WEI:
+        return _Call(address, _LIMIT_GAS, "setDebitLimit", (limit_micro_eur,))
+    message = DebitLimit(member, limit_micro_eur, market.market.call("nonces", address), _NEVER_S)
+    hashed = digest(message, chain_id=chain.chain_id, contract=market.market.address)
+    signature = chain.wallet.sign_digest(address, hashed)
+    return _Call(
+        market.operator, _RELAYED_LIMIT_GAS, "setDebitLimitFor", (member, limit_micro_eur, _NEVER_S, signature)
+    )
+
+
+class _Call(NamedTuple):
+    sender: str
+    gas: int
+    function: str
+    arguments: tuple[object, ...]
+
+
+def _send_all(contract: Contract, action: str, calls: Iterable[_Call]) -> None:
+    """Send calls and mine them, never more at once than one block holds.
+
+    A node that passes over a transaction for lack of room may try the next of the same sender, and drop all that follow
+    because of the gap; anvil 1.7.1 does.
+    """
+    chain, gas = contract.chain, 0
+    for call in calls:
+        if gas + call.gas > chain.block_gas_limit:
+            mine_all(chain, contract.abi, action)
+            gas = 0
+        contract.submit(call.sender, call.gas, call.function, *call.arguments)
+        gas += call.gas
+    mine_all(chain, contract.abi, action)
 
 
 def _portions(members: IntArray) -> Iterator[IntArray]:

@@ -270,7 +270,7 @@ class SettlementClient:
         if ledger_micro_eur.shape != (len(self.names),):
             raise ChainError(f"ledger has shape {ledger_micro_eur.shape}, expected ({len(self.names)},)")
         self._require_equal(self._initial - self._owed, ledger_micro_eur, "in the periods submitted", "in the ledger")
-        on_chain, _ = self.market.accounts(len(self.names))
+        on_chain, _ = self.market.accounts()
         escrow = self.market.currency.call("balanceOf", self.market.market.address)
         if escrow != self._escrow:
             raise ChainError(

@@ -73,6 +73,15 @@ def test_what_is_no_market_is_not_found(market) -> None:
         Market.at(market.chain, {part: found[part] for part in ("currency", "market")})
 
 
+def test_a_market_of_other_keys_is_not_taken() -> None:
+    market = deploy_market(chain_of("revm", 3), TERMS)
+    role = market.registry.call("ORACLE_ROLE")
+    market.registry.submit(market.operator, 100_000, "revokeRole", role, market.oracle)
+    mine_all(market.chain, market.registry.abi, "dismissal")
+    with pytest.raises(ChainError, match=f"{market.oracle} does not hold ORACLE_ROLE in the registry at 0x"):
+        Market.at(market.chain, market.addresses())
+
+
 def test_accounts_too_many_for_one_call_are_read_one_by_one(market, monkeypatch) -> None:
     monkeypatch.setattr(market_module, "_ACCOUNTS_A_CALL", 2)
     balances, traded_wh = market.accounts()

@@ -258,6 +258,21 @@ def test_direct_trades_are_opened_read_and_paid(market) -> None:
     assert market.market.call("totalLocked") == 0
 
 
+def test_the_same_trade_twice_is_two_trades(market) -> None:
+    kind = Direct(market)
+    opening = kind.open(0, TRADES[[0, 0]])
+    trades = [kind.opened(job.key, receipt) for job, receipt in zip(opening, mined(market, opening), strict=True)]
+    assert [trade.ahead_wh for trade in trades] == [0, 2_000]
+    assert market.balances()[0] == START - 2 * 500_000
+
+
+def test_a_trade_of_another_period_is_not_the_one_that_was_opened(market) -> None:
+    kind = Direct(market)
+    (receipt, _) = mined(market, kind.open(1, TRADES))
+    with pytest.raises(ChainError, match="trade 0/open/0: the receipt is of a trade of period 1"):
+        kind.opened("0/open/0", receipt)
+
+
 def test_an_order_is_hashed_as_the_contract_does(market) -> None:
     chain_id = market.chain.chain_id
     for order in Direct(market).orders(3, 1, TRADES[1]):
