@@ -51,13 +51,13 @@ from vpp_sim.chain.revm import RevmChain
 from vpp_sim.chain.settlement import SettlementClient
 from vpp_sim.chain.statements import TRADE_LINE, Statement
 from vpp_sim.chain.unreliable import UnreliableChain
-from vpp_sim.chain.wallet import Wallet
 from vpp_sim.errors import VppSimError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from vpp_sim.arrays import IntArray
+    from vpp_sim.chain.wallet import Wallet
 
 START_S, SETUP_S, BLOCK_S = 1_700_000_000, 3_600, 12
 GWEI, INITIAL_MICRO_EUR = 10**9, 10**9
@@ -330,10 +330,9 @@ def _compare_final(plan: Plan, final_micro_eur: IntArray, unsettled: tuple[int, 
 class RemoteChain:
     """The chain as another process sees it: every question is a message; what a wallet knows is known here."""
 
-    def __init__(self, plan: Plan, line: Connection, chain_id: int, block_gas_limit: int) -> None:
-        self._line, self.chain_id, self.block_gas_limit = line, chain_id, block_gas_limit
-        self.wallet = Wallet.of_seed(plan.seed, accounts=plan.accounts + 2)
-        self.accounts = self.wallet.addresses
+    def __init__(self, line: Connection, wallet: Wallet, chain_id: int, block_gas_limit: int) -> None:
+        self._line, self.wallet, self.accounts = line, wallet, wallet.addresses
+        self.chain_id, self.block_gas_limit = chain_id, block_gas_limit
 
     def __getattr__(self, name: str) -> Any:
         if name in {"block_number", "timestamp_s", "base_fee_wei", "pending", "gas_price_wei"}:
@@ -355,9 +354,8 @@ class RemoteChain:
         return answer
 
 
-def serve(plan: Plan, line: Connection, addresses: dict[str, str], path: Path, limits: tuple[int, int]) -> None:
+def serve(plan: Plan, chain: RemoteChain, line: Connection, addresses: dict[str, str], path: Path) -> None:
     """Be the settling process: open the outbox, and do what it is told until it is killed."""
-    chain = RemoteChain(plan, line, *limits)
     client: SettlementClient | None = None
     while True:
         command, *arguments = line.recv()
@@ -388,7 +386,7 @@ class MortalClient:
     def __init__(self, network: Network, path: Path) -> None:
         self._network, self._path = network, path
         self._rng = np.random.default_rng([network.plan.seed, 4])
-        self._often = float(self._rng.uniform(0.3, 2.0))
+        self._often = float(self._rng.uniform(0.1, 0.8))
         self._pid, self._line, self._down_until_s = 0, None, 0
         self._unwritten: list[tuple[Statement, int]] = []
         self.unsettled: tuple[int, ...] = ()
@@ -483,13 +481,13 @@ class MortalClient:
 
     def _begin(self) -> None:
         ours, theirs = Pipe()
-        limits = self._network.chain.chain_id, self._network.chain.block_gas_limit
-        addresses = self._network.market.addresses()
+        chain, addresses = self._network.chain, self._network.market.addresses()
+        remote = RemoteChain(theirs, chain.wallet, chain.chain_id, chain.block_gas_limit)
         pid = os.fork()
         if not pid:
             try:
                 ours.close()
-                serve(self._network.plan, theirs, addresses, self._path, limits)
+                serve(self._network.plan, remote, theirs, addresses, self._path)
             finally:
                 os._exit(1)
         theirs.close()
