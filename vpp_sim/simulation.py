@@ -5,7 +5,6 @@ Read :func:`simulate` from top to bottom as one tick: agents are added in the or
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import simpy
 
 from vpp_sim.agents.audit_money import Terms
@@ -30,14 +28,9 @@ from vpp_sim.agents.planning import Planner
 from vpp_sim.agents.pricer import PricingDesk
 from vpp_sim.agents.prosumers import Prosumers
 from vpp_sim.agents.scribe import Scribe
-from vpp_sim.agents.settler import Settler
+from vpp_sim.agents.settling import open_settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
-from vpp_sim.chain.market import OFFICERS
-from vpp_sim.chain.market import Terms as MarketTerms
-from vpp_sim.chain.opening import NodeAccess, open_chain
-from vpp_sim.chain.outbox import Outbox
-from vpp_sim.chain.settlement import SettlementClient, open_market
 from vpp_sim.data.coverage import require_coverage
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.clock import Clock
@@ -47,7 +40,6 @@ from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer
 from vpp_sim.registry import (
-    CHAIN_BACKENDS,
     CLEARINGS,
     DEMAND_RESPONSES,
     FEEDERS,
@@ -61,18 +53,12 @@ from vpp_sim.runs.tables import TABLES, table_schema
 from vpp_sim.scenario.loader import dump_scenario, read_scenario
 from vpp_sim.scenario.paths import require_paths
 from vpp_sim.scenario.scenario import Scenario
-from vpp_sim.scenario.sections.grid import ChainSpec
-from vpp_sim.units import MICRO_EUR_PER_EUR, SECONDS_PER_HOUR, format_duration, to_micro_eur
+from vpp_sim.units import SECONDS_PER_HOUR, format_duration
 
 __all__ = ["Outcome", "run", "run_scenario", "simulate"]
 
 Progress = Callable[[int, int, str], None]
 """Told ticks done, ticks in all, and what is running."""
-
-_BOND_MICRO_EUR, _AWARD_MICRO_EUR = 1_000 * MICRO_EUR_PER_EUR, MICRO_EUR_PER_EUR
-"""What the operator pledges, and what a proven breach costs it beside the damage."""
-_SETUP_S = SECONDS_PER_HOUR
-"""The chain's genesis lies this long before the start; contracts are deployed in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +139,16 @@ def simulate(
             loop.add(agent)
         settler = None
         if scenario.chain is not None:
-            settler = _settler(scenario.chain, scenario.seed, world, clock, ledger.accounts, recorder)
+            settler = open_settler(
+                scenario.chain,
+                world,
+                clock,
+                seed=scenario.seed,
+                accounts=ledger.accounts,
+                recorder=recorder,
+                folder=folder,
+                now_s=lambda: int(loop.env.now),
+            )
             loop.add_process(settler.submit)
             loop.add_process(settler.produce)
         if on_progress is not None:
@@ -297,45 +292,6 @@ class _Stage:
             day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
             gates=self._gates,
         )
-
-
-def _settler(
-    spec: ChainSpec, seed: int, world: World, clock: Clock, accounts: tuple[str, ...], recorder: Recorder
-) -> Settler:
-    """Return the settler with its contracts deployed, in the hour before the start."""
-    start_s = int(clock.start.timestamp())
-    chain = open_chain(
-        CHAIN_BACKENDS.load(spec.backend),
-        accounts=len(accounts) + OFFICERS,
-        seed=seed,
-        genesis_timestamp_s=start_s - _SETUP_S,
-        access=NodeAccess(spec.url, spec.key_source, spec.allow_main_network, os.environ),
-    )
-    initial = int(to_micro_eur(np.array([spec.deposit_eur]))[0])
-    deposits = np.full(len(accounts), initial, dtype=np.int64)
-    outbox = Outbox()
-    terms = MarketTerms(start_s, spec.every, spec.challenge_window, _BOND_MICRO_EUR, _AWARD_MICRO_EUR)
-    market = open_market(chain, outbox, terms=terms, initial_micro_eur=deposits)
-    client = SettlementClient(
-        market,
-        names=accounts,
-        initial_micro_eur=deposits,
-        kind=spec.settlement,
-        confirmations=spec.confirmations,
-        patience_s=spec.resend_after,
-        outbox=outbox,
-    )
-    return Settler(
-        world,
-        clock,
-        client=client,
-        network=chain,
-        next_block_s=lambda now_s: now_s + spec.block_time - now_s % spec.block_time,
-        initial_micro_eur=initial,
-        every_s=spec.every,
-        native_eur=spec.native_eur,
-        recorder=recorder,
-    )
 
 
 def _reporting(

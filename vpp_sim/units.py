@@ -21,6 +21,7 @@ from vpp_sim.arrays import FloatArray, IntArray
 __all__ = [
     "MICRO_EUR_PER_EUR",
     "SECONDS_PER_HOUR",
+    "WEI_PER_GWEI",
     "WEI_PER_NATIVE",
     "WH_PER_KWH",
     "Count",
@@ -40,6 +41,7 @@ __all__ = [
 SECONDS_PER_HOUR = 3600
 WH_PER_KWH = 1_000
 MICRO_EUR_PER_EUR = 1_000_000
+WEI_PER_GWEI = 10**9
 WEI_PER_NATIVE = 10**18
 """Wei in one unit of a chain's own currency, such as ether."""
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import simpy
 
+from vpp_sim.chain.event_log import EventLog, write_journal
+from vpp_sim.chain.journal import JournaledChain
 from vpp_sim.chain.protocol import Chain, NodeDownError
 from vpp_sim.chain.settlement import SettledPeriod, SettlementClient
 from vpp_sim.chain.statements import TRADE_LINE, Statement
@@ -55,7 +57,15 @@ class Settler:
     native_eur : float
         Price of the chain's own currency, in which gas is paid [EUR].
     recorder : Recorder
-        Takes a row a period.
+        Takes a row a period, and what the journal holds.
+    journal : JournaledChain
+        What was mined, below whatever makes the network misbehave.
+    log : EventLog
+        Names of contracts and accounts, for the journal's events.
+    kept_blocks : int
+        How many of the newest blocks a reorganisation may still undo.
+    on_finish : callable
+        Called when all is final, to record what a check of the chain needs.
     """
 
     name = "settler"
@@ -72,10 +82,15 @@ class Settler:
         every_s: int,
         native_eur: float,
         recorder: Recorder,
+        journal: JournaledChain,
+        log: EventLog,
+        kept_blocks: int,
+        on_finish: Callable[[], None],
     ) -> None:
         self._world, self._clock, self._client, self._recorder = world, clock, client, recorder
         self._network, self._next_block_s = network, next_block_s
         self._initial, self._every_s, self._native_eur = initial_micro_eur, every_s, native_eur
+        self._journal, self._log, self._kept_blocks, self._on_finish = journal, log, kept_blocks, on_finish
         self._origin_s = int(clock.start.timestamp())
         self._balance = np.zeros(len(client.names), dtype=np.int64)
         self._traded_wh = np.zeros(len(client.names), dtype=np.int64)
@@ -154,6 +169,8 @@ class Settler:
         self._client.reconcile(self._initial - settlement.balance_micro_eur)
         for period in sorted(self._final):
             self._record(self._final[period])
+        write_journal(self._journal, self._log, self._recorder.record)
+        self._on_finish()
 
     def _submit_period(self, now_s: int) -> None:
         settlement = self._world.settlement.previous()
@@ -191,6 +208,8 @@ class Settler:
             return
         self._final |= {found.period: found for found in settled}
         self._publish(Payments(self._client.final_micro_eur))
+        newest = self._journal.block_number
+        write_journal(self._journal, self._log, self._recorder.record, before_block=newest - self._kept_blocks)
         try:
             self._client.reconcile(self._initial - self._balance)
         except NodeDownError:

@@ -234,6 +234,10 @@ class JournaledChain:
         """Return what an account owns of the chain's own currency [wei]."""
         return self._chain.native_balance_wei(account)
 
+    def suggested_fees(self) -> Fees:
+        """Return those of the wrapped chain."""
+        return self._chain.suggested_fees()
+
     def receipt(self, transaction: str) -> Receipt | None:
         """Return the receipt of a mined transaction; see :meth:`Chain.receipt`."""
         return self._chain.receipt(transaction)

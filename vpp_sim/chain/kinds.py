@@ -1,86 +1,42 @@
-"""The ways to settle on an energy market: netted in one batch, proven by a root, or trade by trade.
+"""The two ways to settle a period's statement on an energy market: netted in one batch, or proven by a root.
 
-Netted and proven settlement make of a period's statement the jobs that pay it, and say of each receipt whether it shows
-what its job was sent for; a client keeps, sends and repeats the jobs. Direct trades are no settlement of a statement:
-their money is locked before the period is over, so :class:`Direct` makes the same kind of jobs in three steps. All jobs
-are the operator's, who brings the members' and the oracle's signatures.
+Each makes of a statement the jobs that pay it, and says of each receipt whether it shows what its job was sent for; a
+client keeps, sends and repeats the jobs. All jobs are the operator's, who brings the oracle's signature. Trades between
+two members, whose money is locked before the period is over, are no settlement of a statement:
+:mod:`~vpp_sim.chain.direct_trades`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from eth_utils.crypto import keccak
 
 from vpp_sim.chain.batch import pack_entries
 from vpp_sim.chain.deployment import require_success
-from vpp_sim.chain.market import meter_of
+from vpp_sim.chain.jobs import TRANSACTION_GAS, JobMaker, only_event
 from vpp_sim.chain.merkle import MerkleTree
-from vpp_sim.chain.protocol import Transaction
-from vpp_sim.chain.statements import Job
-from vpp_sim.chain.typed_data import Batch, Order, Reading, balance_leaves, digest, trade_leaves
+from vpp_sim.chain.typed_data import Batch, balance_leaves, trade_leaves
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from vpp_sim.arrays import IntArray
-    from vpp_sim.chain.contract import Contract, Event
     from vpp_sim.chain.market import Market
     from vpp_sim.chain.protocol import Receipt
-    from vpp_sim.chain.statements import Statement
+    from vpp_sim.chain.statements import Job, Statement
 
-__all__ = ["LINES_A_CLAIM", "TRANSACTION_GAS", "Direct", "Netted", "Proof", "Trade"]
+__all__ = ["LINES_A_CLAIM", "Netted", "Proof"]
 
-TRANSACTION_GAS = 2**24
-"""The most gas that a transaction may use on a public chain, by EIP-7825 [gas]."""
 LINES_A_CLAIM = 400
 """How many lines are claimed in one transaction."""
 
 _BASE_GAS, _ROOT_GAS = 150_000, 150_000
 _ENTRY_GAS, _NEW_ENTRY_GAS = 7_500, 30_000  # of an account whose slot was written before, and of another
 _LINE_GAS = 35_000
-_OPEN_GAS, _READING_GAS, _TRADE_GAS = 500_000, 150_000, 200_000
-_WH_A_KWH = 1_000
 
 
-class _Kind:
-    """What all kinds share: the market, the number of accounts, and how a job is made.
-
-    Parameters
-    ----------
-    market : Market
-        Where is settled; account i is its member i.
-    accounts : int, optional
-        How many accounts there are; by default the market's members.
-    """
-
-    def __init__(self, market: Market, accounts: int | None = None) -> None:
-        self.market = market
-        self.accounts = market.member_count if accounts is None else accounts
-
-    def _job(
-        self, key: str, contract: Contract, gas: int, call: tuple[object, ...], *, ready_s: int, effect: IntArray,
-        last: bool = False,
-    ) -> Job:  # fmt: skip
-        function, *arguments = call
-        data = contract.abi.encode(str(function), *arguments)
-        transaction = Transaction(self.market.operator, contract.address, data, gas)
-        return Job(key, int(key.split("/")[0]), transaction, ready_s, effect, last)
-
-    def _nothing(self) -> IntArray:
-        return np.zeros(self.accounts, dtype=np.int64)
-
-    def _sign(self, address: str, message: Batch | Order | Reading, contract: Contract) -> bytes:
-        hashed = digest(message, chain_id=self.market.chain.chain_id, contract=contract.address)
-        return self.market.chain.wallet.sign_digest(address, hashed)
-
-    def _most_gas(self) -> int:
-        return min(self.market.chain.block_gas_limit, TRANSACTION_GAS)
-
-
-class Netted(_Kind):
+class Netted(JobMaker):
     """Each period is one batch of every account's net amount and energy, which the oracle signs; money moves at once.
 
     See :class:`~vpp_sim.chain.statements.SettlementKind`. The only job is ``"<period>/batch"``.
@@ -101,15 +57,15 @@ class Netted(_Kind):
         ChainError
             If it has more accounts than fit into one transaction.
         """
-        size, most_gas = statement.member.size, self._most_gas()
+        size, most_gas = statement.member.size, _most_gas(self.market)
         if _BASE_GAS + _ENTRY_GAS * size > most_gas:
             raise ChainError(
                 f"period {statement.period}: a batch of {size} accounts needs about {_ENTRY_GAS * size} gas, and a"
                 f" transaction has at most {most_gas}; settle so many accounts by proof"
             )
         market, entries = self.market, _entries(statement)
-        signature = self._sign(market.oracle, Batch(statement.period, entries), market.market)
-        job = self._job(
+        signature = self.sign(market.oracle, Batch(statement.period, entries), market.market)
+        job = self.job(
             f"{statement.period}/batch",
             market.market,
             min(_BASE_GAS + _NEW_ENTRY_GAS * size, most_gas),
@@ -129,14 +85,14 @@ class Netted(_Kind):
             If the receipt does not show this period settled by this batch.
         """
         _require_part(statement, key, "batch")
-        event = _only_event(self.market.market, receipt, "PeriodSettled", f"period {statement.period}")
+        event = only_event(self.market.market, receipt, "PeriodSettled", f"period {statement.period}")
         content = event.arguments["period"], event.arguments["digest"]
         if content != (statement.period, keccak(_entries(statement))):
             raise ChainError(f"period {statement.period}: the receipt is of another batch, of period {content[0]}")
         return ()
 
 
-class Proof(_Kind):
+class Proof(JobMaker):
     """Each period is one Merkle root over all accounts and trades; money moves when the challenge window has closed.
 
     See :class:`~vpp_sim.chain.statements.SettlementKind`. The jobs are ``"<period>/root"`` and then
@@ -154,20 +110,20 @@ class Proof(_Kind):
 
     def __init__(self, market: Market, accounts: int | None = None, *, lines_a_claim: int = LINES_A_CLAIM) -> None:
         super().__init__(market, accounts)
-        if not 0 < lines_a_claim <= (self._most_gas() - _BASE_GAS) // _LINE_GAS:
+        if not 0 < lines_a_claim <= (_most_gas(self.market) - _BASE_GAS) // _LINE_GAS:
             raise ChainError(f"a transaction cannot claim {lines_a_claim} lines")
         self._lines_a_claim = lines_a_claim
         self._newest: tuple[Statement, MerkleTree] | None = None
 
     def begin(self, statement: Statement) -> tuple[Job, ...]:
         """Return the transaction that posts the root."""
-        job = self._job(
+        job = self.job(
             f"{statement.period}/root",
             self.market.market,
             _ROOT_GAS,
             ("postRoot", statement.period, self.tree(statement).root),
             ready_s=self.market.terms.end_s(statement.period),
-            effect=self._nothing(),
+            effect=self.nothing(),
         )
         return (job,)
 
@@ -181,7 +137,7 @@ class Proof(_Kind):
         """
         period, action = statement.period, f"period {statement.period}"
         if key == f"{period}/root":
-            event = _only_event(self.market.market, receipt, "RootPosted", action)
+            event = only_event(self.market.market, receipt, "RootPosted", action)
             if (event.arguments["period"], event.arguments["root"]) != (period, self.tree(statement).root):
                 raise ChainError(f"{action}: the receipt is of another root, of period {event.arguments['period']}")
             return self._claims(statement, receipt.timestamp_s)
@@ -233,9 +189,9 @@ class Proof(_Kind):
             _, proof, flags = tree.multipath(range(first, first + some.size))
             first += some.size
             lines = list(zip(*(column.tolist() for column in _lines(statement, some)), strict=True))
-            effect = self._nothing()
+            effect = self.nothing()
             effect[statement.member[some]] = statement.amount_micro_eur[some]
-            job = self._job(
+            job = self.job(
                 f"{statement.period}/claims/{k}",
                 self.market.market,
                 _BASE_GAS + _LINE_GAS * some.size,
@@ -265,195 +221,9 @@ class Proof(_Kind):
             raise ChainError(f"period {statement.period}: lines were booked that were not sent: {sorted(booked)}")
 
 
-class Trade(NamedTuple):
-    """A direct trade whose money is locked, as the contract keeps it.
-
-    `ahead_wh` is what the seller's meter must feed in before this trade is served [Wh].
-    """
-
-    buyer: int
-    seller: int
-    meter: bytes
-    oracle: str
-    period: int
-    energy_wh: int
-    ahead_wh: int
-    price_micro_eur_per_kwh: int
-    penalty_micro_eur_per_kwh: int
-    timeout_s: int
-
-    @property
-    def cost_micro_eur(self) -> int:
-        """What is locked of the buyer's [micro-euro]."""
-        return self.energy_wh * self.price_micro_eur_per_kwh // _WH_A_KWH
-
-    @property
-    def collateral_micro_eur(self) -> int:
-        """What is locked of the seller's [micro-euro]."""
-        return self.energy_wh * self.penalty_micro_eur_per_kwh // _WH_A_KWH
-
-    def released_micro_eur(self, metered_wh: int) -> tuple[int, int]:
-        """Return what buyer and seller get back for a reading of the seller's meter; positive was drawn [Wh].
-
-        Examples
-        --------
-        >>> trade = Trade(0, 1, bytes(32), "0x" + "00" * 20, 0, 2_000, 0, 250_000, 50_000, 0)
-        >>> trade.released_micro_eur(-1_500)  # 1.5 of 2 kWh: 375,000 for it, 25,000 for what is missing
-        (150000, 450000)
-        """
-        delivered_wh = min(max(-metered_wh - self.ahead_wh, 0), self.energy_wh)
-        paid = delivered_wh * self.price_micro_eur_per_kwh // _WH_A_KWH
-        penalty = (self.energy_wh - delivered_wh) * self.penalty_micro_eur_per_kwh // _WH_A_KWH
-        return self.cost_micro_eur - paid + penalty, self.collateral_micro_eur - penalty + paid
-
-
-class Direct(_Kind):
-    """Each trade is opened by the signatures of both sides, and paid by the reading of the seller's meter.
-
-    Before the period is over, :meth:`open` locks the money; after it, :meth:`read` records meters and :meth:`settle`
-    pays. The jobs are ``"<period>/open/<k>"``, ``"<period>/reading/<account>"`` and ``"<period>/trade/<k>"``.
-
-    Parameters
-    ----------
-    market : Market
-        Where is traded; account i is its member i.
-    accounts : int, optional
-        How many accounts there are; by default the market's members.
-    penalty_micro_eur_per_kwh : int
-        What each kilowatt-hour that is not delivered costs the seller [micro-euro/kWh].
-    patience_s : int, optional
-        How long after the period's end a trade without a reading is refunded; by default the challenge window [s].
-    """
-
-    def __init__(
-        self,
-        market: Market,
-        accounts: int | None = None,
-        *,
-        penalty_micro_eur_per_kwh: int = 0,
-        patience_s: int | None = None,
-    ) -> None:
-        super().__init__(market, accounts)
-        self._penalty_micro_eur_per_kwh = penalty_micro_eur_per_kwh
-        self._patience_s = market.terms.challenge_window_s if patience_s is None else patience_s
-
-    def orders(self, period: int, k: int, trade: np.void) -> tuple[Order, Order]:
-        """Return offer and bid of trade `k`, which is of TRADE_LINE; its number tells a member's orders apart."""
-        end_s = self.market.terms.end_s(period)
-        offer = Order(
-            maker=int(trade["seller"]),
-            sells=True,
-            period=period,
-            energy_wh=int(trade["energy_wh"]),
-            price_micro_eur_per_kwh=int(trade["price_micro_eur_per_kwh"]),
-            penalty_micro_eur_per_kwh=self._penalty_micro_eur_per_kwh,
-            oracle=self.market.oracle,
-            expiry_s=end_s - 1,
-            timeout_s=end_s + self._patience_s,
-            nonce=k,
-        )
-        return offer, offer._replace(maker=int(trade["buyer"]), sells=False)
-
-    def open(self, period: int, trades: np.ndarray) -> tuple[Job, ...]:
-        """Return the transactions that match offer and bid of each trade; they must be mined before the period's end.
-
-        Parameters
-        ----------
-        period : int
-            The period of delivery.
-        trades : ndarray of TRADE_LINE, shape (k,)
-            The trades.
-        """
-        return tuple(self._open(period, k, trade) for k, trade in enumerate(trades))
-
-    def opened(self, key: str, receipt: Receipt) -> Trade:
-        """Return the trade that a job of :meth:`open` opened.
-
-        Raises
-        ------
-        ChainError
-            If the receipt shows none.
-        """
-        event = _only_event(self.market.direct, receipt, "TradeOpened", f"trade {key}")
-        trade = Trade(*event.arguments["trade"])
-        if trade.period != int(key.split("/")[0]):
-            raise ChainError(f"trade {key}: the receipt is of a trade of period {trade.period}")
-        return trade
-
-    def read(self, period: int, member: IntArray, metered_wh: IntArray) -> tuple[Job, ...]:
-        """Return the transactions that record the meters of accounts; positive was drawn [Wh]."""
-        return tuple(self._read(period, *reading) for reading in zip(member.tolist(), metered_wh.tolist(), strict=True))
-
-    def settle(self, period: int, trades: Sequence[Trade], metered_wh: IntArray) -> tuple[Job, ...]:
-        """Return the transactions that pay trades.
-
-        Parameters
-        ----------
-        period : int
-            The period of delivery.
-        trades : sequence of Trade
-            As :meth:`opened` returned them.
-        metered_wh : ndarray of int64, shape (k,)
-            Of each trade, what was recorded of the seller's meter [Wh].
-        """
-        jobs = []
-        for k, (trade, reading) in enumerate(zip(trades, metered_wh.tolist(), strict=True)):
-            to_buyer, to_seller = trade.released_micro_eur(reading)
-            job = self._job(
-                f"{period}/trade/{k}",
-                self.market.direct,
-                _TRADE_GAS,
-                ("settleTrade", tuple(trade)),
-                ready_s=self.market.terms.end_s(period),
-                effect=self._moved(trade.buyer, -to_buyer, trade.seller, -to_seller),
-                last=k == len(trades) - 1,
-            )
-            jobs.append(job)
-        return tuple(jobs)
-
-    def check(self, key: str, receipt: Receipt) -> None:
-        """Check that a receipt shows what a job of :meth:`read` or :meth:`settle` was sent for.
-
-        Raises
-        ------
-        ChainError
-            If it does not.
-        """
-        part = key.split("/")[1]
-        names = {"reading": "ReadingRecorded", "trade": "TradeSettled"}
-        _only_event(self.market.direct, receipt, names[part], f"{part} {key}")
-
-    def _open(self, period: int, k: int, line: np.void) -> Job:
-        offer, bid = self.orders(period, k, line)
-        direct, address = self.market.direct, self.market.member_address
-        offered, wanted = (self._sign(address(order.maker), order, direct) for order in (offer, bid))
-        cost = offer.energy_wh * offer.price_micro_eur_per_kwh // _WH_A_KWH
-        collateral = offer.energy_wh * offer.penalty_micro_eur_per_kwh // _WH_A_KWH
-        return self._job(
-            f"{period}/open/{k}",
-            direct,
-            _OPEN_GAS,
-            ("matchOrders", tuple(offer), offered, tuple(bid), wanted),
-            ready_s=0,
-            effect=self._moved(bid.maker, cost, offer.maker, collateral),
-        )
-
-    def _read(self, period: int, member: int, metered_wh: int) -> Job:
-        reading, direct = Reading(meter_of(member), period, metered_wh), self.market.direct
-        signature = self._sign(self.market.oracle, reading, direct)
-        return self._job(
-            f"{period}/reading/{member}",
-            direct,
-            _READING_GAS,
-            ("recordReading", tuple(reading), self.market.oracle, signature),
-            ready_s=self.market.terms.end_s(period),
-            effect=self._nothing(),
-        )
-
-    def _moved(self, buyer: int, from_buyer: int, seller: int, from_seller: int) -> IntArray:
-        effect = self._nothing()
-        effect[buyer], effect[seller] = from_buyer, from_seller
-        return effect
+def _most_gas(market: Market) -> int:
+    """Return what one transaction may use on the market's chain [gas]."""
+    return min(market.chain.block_gas_limit, TRANSACTION_GAS)
 
 
 def _entries(statement: Statement) -> bytes:
@@ -475,12 +245,3 @@ def _require_part(statement: Statement, key: str, part: str) -> str:
     if period != str(statement.period) or rest.split("/")[0] != part:
         raise ChainError(f"period {statement.period} has no transaction {key!r}")
     return rest
-
-
-def _only_event(contract: Contract, receipt: Receipt, name: str, action: str) -> Event:
-    """Return the one event of this name that a transaction emitted, which must have succeeded."""
-    require_success(contract.abi, receipt, action)
-    found = [event for event in contract.events(receipt) if event.name == name]
-    if len(found) != 1:
-        raise ChainError(f"{action}: transaction {receipt.transaction} shows {len(found)} events {name}, not 1")
-    return found[0]

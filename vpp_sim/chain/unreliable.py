@@ -232,9 +232,10 @@ class UnreliableChain:
         return self._asked().native_balance_wei(account)
 
     def suggested_fees(self) -> Fees:
-        """Return those of the wrapped chain, or twice the going price if that is more."""
-        fees = self._asked().suggested_fees()
-        return Fees(max(fees.max_wei, 2 * self.going_price_wei(self._now())), fees.priority_wei)
+        """Return those of the wrapped chain; with a price of gas, twice that, as it is now."""
+        chain, price_wei = self._asked(), self.going_price_wei(self._now())
+        fees = chain.suggested_fees()
+        return Fees(2 * max(price_wei, chain.base_fee_wei), fees.priority_wei) if price_wei else fees
 
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None

@@ -9,7 +9,8 @@ import pytest
 
 from vpp_sim.chain.contract import RevertedError
 from vpp_sim.chain.deployment import mine_all, require_success
-from vpp_sim.chain.kinds import Direct, Netted, Proof
+from vpp_sim.chain.direct_trades import Direct
+from vpp_sim.chain.kinds import Netted, Proof
 from vpp_sim.chain.market import Terms, deploy_market, fund
 from vpp_sim.chain.statements import TRADE_LINE, Statement
 from vpp_sim.chain.typed_data import digest

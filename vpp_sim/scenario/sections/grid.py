@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import CHAIN_BACKENDS, FEEDERS
+from vpp_sim.scenario.sections.chain_faults import ChainFaultsSpec
 from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
 from vpp_sim.units import SECONDS_PER_HOUR, Count, DurationS, Fraction
 
@@ -61,6 +62,8 @@ class ChainSpec(Spec):
     """Price of gas on a chain inside the process, in billionths of its own currency; a node has prices of its own."""
     native_eur: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = 2_500.0
     """Price of one unit of the chain's own currency, such as ether."""
+    faults: ChainFaultsSpec | None = None
+    """How chain and node misbehave; without it they do not."""
     deposit_eur: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, json_schema_extra={"unit": "EUR"})] = (
         10_000.0
     )
@@ -87,7 +90,7 @@ class ChainSpec(Spec):
 
     @model_validator(mode="after")
     def _node_for_rpc_alone(self) -> ChainSpec:
-        if self.backend in _INSIDE_THE_PROCESS:
+        if self.inside_the_process:
             no_node = f"{self.backend} runs inside the process"
             if self.url is not None:
                 raise RefusalError(f"expected no address, since {no_node}; or backend: rpc", ("url",))
@@ -98,6 +101,11 @@ class ChainSpec(Spec):
         return self
 
     @property
+    def inside_the_process(self) -> bool:
+        """Whether the chain lives in this process, and not in a node."""
+        return self.backend in _INSIDE_THE_PROCESS
+
+    @property
     def key_source(self) -> Literal["development", "environment"]:
         """Where the keys come from, also where the scenario does not say."""
-        return self.keys or ("development" if self.backend in _INSIDE_THE_PROCESS else "environment")
+        return self.keys or ("development" if self.inside_the_process else "environment")
