@@ -200,7 +200,7 @@ class TestDearGas:
         chain = new(gas_price_wei=80 * GWEI)
         own = Transaction(chain.accounts[0], chain.accounts[0], b"", 50_000)
         assert chain.sign(own).max_fee_wei == 160 * GWEI
-        assert new(gas_price_wei=20 * GWEI).sign(own).max_fee_wei == 100 * GWEI  # the wrapped chain's own
+        assert new().sign(own).max_fee_wei == 100 * GWEI  # the wrapped chain's own
 
     def test_the_followers_of_a_cheap_one_wait_and_other_senders_do_not(self):
         chain = new(gas_price_wei=20 * GWEI)
@@ -261,6 +261,16 @@ class TestNodeThatIsDown:
         chain.send(later.raw)
         assert mine(chain, 4_000) == [later.hash]
         assert chain.counts["node outages"] == 1
+
+    def test_what_was_mined_in_a_long_outage_is_known_after_it(self, kind):
+        """An hour has 300 blocks of 12 s, more than a chain inside the process remembers receipts of."""
+        chain = new(kind, outages=(Interval(START_S + 1, START_S + 3_700),))
+        sent = post(chain)
+        assert mine(chain) == [sent]
+        for _ in range(308):
+            mine(chain)
+        assert chain.inner.receipt(sent) is None
+        assert chain.receipt(sent).block_number == 1
 
     def test_outages_are_counted_as_they_begin(self):
         chain = new(outages=tuple(Interval(START_S + at_s, START_S + at_s + 5) for at_s in (12, 24, 30)))
