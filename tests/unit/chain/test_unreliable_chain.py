@@ -262,9 +262,9 @@ class TestNodeThatIsDown:
         assert mine(chain, 4_000) == [later.hash]
         assert chain.counts["node outages"] == 1
 
-    def test_what_was_mined_in_a_long_outage_is_known_after_it(self, kind):
+    def test_what_was_mined_in_a_long_outage_is_known_after_it(self):
         """An hour has 300 blocks of 12 s, more than a chain inside the process remembers receipts of."""
-        chain = new(kind, outages=(Interval(START_S + 1, START_S + 3_700),))
+        chain = new(outages=(Interval(START_S + 1, START_S + 3_700),))
         sent = post(chain)
         assert mine(chain) == [sent]
         for _ in range(308):
