@@ -1,16 +1,19 @@
 """A chain that misbehaves: each fault alone with hand-counted outcomes, the same each time, none when none is due."""
 
 import re
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from tests.conformance import test_chain_backends as conformance
+from tests.support.nodes import running
 from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.faults import CALM, FaultSchedule, Interval, Reorganisation
 from vpp_sim.chain.market import Terms, deploy_market, fund
 from vpp_sim.chain.protocol import Chain, Fees, NodeDownError, Transaction, TransactionRefusedError
 from vpp_sim.chain.revm import RevmChain
+from vpp_sim.chain.rpc import RpcChain
 from vpp_sim.chain.unreliable import UnreliableChain
 from vpp_sim.chain.wallet import Wallet
 from vpp_sim.errors import ChainError
@@ -289,13 +292,13 @@ class TestReorganisations:
         shares = {"undone_again_share": again, "undone_lost_share": lost}
         return new(kind, reorganisations=(event,), **shares, **more)
 
-    def play(self, chain):
+    def play(self, chain, height=0):
         """Return hashes and blocks of the three."""
         sent, blocks = [], []
         for sender in range(3):
             sent.append(post(chain, sender))
             blocks.append(chain.mine(chain.timestamp_s + BLOCK_S))
-        assert [chain.receipt(one).block_number for one in sent] == [1, 2, 3]
+        assert [chain.receipt(one).block_number - height for one in sent] == [1, 2, 3]
         return sent, blocks
 
     def test_transactions_that_are_mined_again_change_their_block_and_its_time_alone(self, kind):
@@ -383,6 +386,22 @@ class TestReorganisations:
         sent, _ = self.play(chain)
         mine(chain)
         assert [chain.receipt(one) is None for one in sent] == [False, False, True]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("node", conformance.NODES)
+    def test_blocks_of_a_node_are_undone_as_well(self, node):
+        with running(node, START_S) as url, closing(RpcChain(url, Wallet.of_seed(7, accounts=3))) as inner:
+            inner.endow(10**24)
+            height, start_s = inner.block_number, inner.timestamp_s
+            schedule = FaultSchedule(
+                start_s, reorganisations=(Reorganisation(start_s + 40, 2),), undone_again_share=0, undone_lost_share=1
+            )
+            chain = UnreliableChain(inner, schedule, np.random.default_rng(1), block_time_s=BLOCK_S)
+            sent, old = self.play(chain, height)
+            assert chain.mine(start_s + 48).number == height + 4
+            assert [chain.receipt(one) is None for one in sent] == [False, True, True]
+            assert chain.mined[0].parent_hash == old[0].hash
+            assert chain.mined[0].hash != old[1].hash
 
     def test_followers_of_an_undone_one_wait_for_it(self):
         chain = self.new(again=0.0, lost=1.0, depth=1, at_s=20)
