@@ -128,6 +128,7 @@ class UnreliableChain:
         self._to_come = list(schedule.reorganisations)
         self._recent: deque[_Recent] = deque(maxlen=schedule.deepest)
         self._receipts: dict[str, Receipt] = {}
+        self._signed: dict[bytes, SignedTransaction] = {}
         self._mined: tuple[Block, ...] = ()
         self._latest_s = 0
         self._counts = dict.fromkeys(
@@ -232,10 +233,9 @@ class UnreliableChain:
         return self._asked().native_balance_wei(account)
 
     def suggested_fees(self) -> Fees:
-        """Return those of the wrapped chain; with a price of gas, twice that, as it is now."""
-        chain, price_wei = self._asked(), self.going_price_wei(self._now())
-        fees = chain.suggested_fees()
-        return Fees(2 * max(price_wei, chain.base_fee_wei), fees.priority_wei) if price_wei else fees
+        """Return those of the wrapped chain; if the market has a price of gas, twice the present one."""
+        fees = self._asked().suggested_fees()
+        return Fees(2 * self.gas_price_wei, fees.priority_wei) if self._gas_price_wei else fees
 
     def sign(
         self, transaction: Transaction, *, nonce: int | None = None, fees: Fees | None = None
@@ -243,12 +243,15 @@ class UnreliableChain:
         """Sign a transaction without sending it; see :meth:`Chain.sign`."""
         if nonce is None:
             nonce = self.nonce(transaction.sender)
-        return self._chain.sign(transaction, nonce=nonce, fees=fees or self.suggested_fees())
+        signed = self._chain.sign(transaction, nonce=nonce, fees=fees or self.suggested_fees())
+        self._signed[signed.raw] = signed
+        return signed
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction on its way, on which it may be lost; see :meth:`Chain.send`."""
         self._asked()
-        return self._send(decode_transaction(raw))
+        signed = self._signed.get(raw)  # by this wallet since the newest block: no need to recover who did
+        return self._send(decode_transaction(raw) if signed is None else signed)
 
     def submit(self, transaction: Transaction) -> str:
         """Sign a transaction, send it on its way, and return its hash; see :meth:`Chain.submit`."""
@@ -266,6 +269,7 @@ class UnreliableChain:
             number = self._chain.block_number
             raise ChainError(f"block time {timestamp_s} s is not after that of block {number}, {newest_s} s")
         self._latest_s = max(self._latest_s, timestamp_s)
+        self._signed.clear()
         replaced = [self._build(time_s) for time_s in self._reorganise(timestamp_s)]
         block = self._build(timestamp_s)
         self._mined = (*replaced, block)

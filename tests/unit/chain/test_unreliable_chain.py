@@ -1,16 +1,19 @@
 """A chain that misbehaves: each fault alone with hand-counted outcomes, the same each time, none when none is due."""
 
 import re
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from tests.conformance import test_chain_backends as conformance
+from tests.support.nodes import running
 from vpp_sim.chain.eth_tester import EthTesterChain
 from vpp_sim.chain.faults import CALM, FaultSchedule, Interval, Reorganisation
 from vpp_sim.chain.market import Terms, deploy_market, fund
 from vpp_sim.chain.protocol import Chain, Fees, NodeDownError, Transaction, TransactionRefusedError
 from vpp_sim.chain.revm import RevmChain
+from vpp_sim.chain.rpc import RpcChain
 from vpp_sim.chain.unreliable import UnreliableChain
 from vpp_sim.chain.wallet import Wallet
 from vpp_sim.errors import ChainError
@@ -200,7 +203,7 @@ class TestDearGas:
         chain = new(gas_price_wei=80 * GWEI)
         own = Transaction(chain.accounts[0], chain.accounts[0], b"", 50_000)
         assert chain.sign(own).max_fee_wei == 160 * GWEI
-        assert new(gas_price_wei=20 * GWEI).sign(own).max_fee_wei == 100 * GWEI  # the wrapped chain's own
+        assert new().sign(own).max_fee_wei == 100 * GWEI  # the wrapped chain's own
 
     def test_the_followers_of_a_cheap_one_wait_and_other_senders_do_not(self):
         chain = new(gas_price_wei=20 * GWEI)
@@ -262,6 +265,16 @@ class TestNodeThatIsDown:
         assert mine(chain, 4_000) == [later.hash]
         assert chain.counts["node outages"] == 1
 
+    def test_what_was_mined_in_a_long_outage_is_known_after_it(self):
+        """An hour has 300 blocks of 12 s, more than a chain inside the process remembers receipts of."""
+        chain = new(outages=(Interval(START_S + 1, START_S + 3_700),))
+        sent = post(chain)
+        assert mine(chain) == [sent]
+        for _ in range(308):
+            mine(chain)
+        assert chain.inner.receipt(sent) is None
+        assert chain.receipt(sent).block_number == 1
+
     def test_outages_are_counted_as_they_begin(self):
         chain = new(outages=tuple(Interval(START_S + at_s, START_S + at_s + 5) for at_s in (12, 24, 30)))
         assert chain.counts["node outages"] == 0
@@ -279,13 +292,13 @@ class TestReorganisations:
         shares = {"undone_again_share": again, "undone_lost_share": lost}
         return new(kind, reorganisations=(event,), **shares, **more)
 
-    def play(self, chain):
+    def play(self, chain, height=0):
         """Return hashes and blocks of the three."""
         sent, blocks = [], []
         for sender in range(3):
             sent.append(post(chain, sender))
             blocks.append(chain.mine(chain.timestamp_s + BLOCK_S))
-        assert [chain.receipt(one).block_number for one in sent] == [1, 2, 3]
+        assert [chain.receipt(one).block_number - height for one in sent] == [1, 2, 3]
         return sent, blocks
 
     def test_transactions_that_are_mined_again_change_their_block_and_its_time_alone(self, kind):
@@ -373,6 +386,22 @@ class TestReorganisations:
         sent, _ = self.play(chain)
         mine(chain)
         assert [chain.receipt(one) is None for one in sent] == [False, False, True]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("node", conformance.NODES)
+    def test_blocks_of_a_node_are_undone_as_well(self, node):
+        with running(node, START_S) as url, closing(RpcChain(url, Wallet.of_seed(7, accounts=3))) as inner:
+            inner.endow(10**24)
+            height, start_s = inner.block_number, inner.timestamp_s
+            schedule = FaultSchedule(
+                start_s, reorganisations=(Reorganisation(start_s + 40, 2),), undone_again_share=0, undone_lost_share=1
+            )
+            chain = UnreliableChain(inner, schedule, np.random.default_rng(1), block_time_s=BLOCK_S)
+            sent, old = self.play(chain, height)
+            assert chain.mine(start_s + 48).number == height + 4
+            assert [chain.receipt(one) is None for one in sent] == [False, True, True]
+            assert chain.mined[0].parent_hash == old[0].hash
+            assert chain.mined[0].hash != old[1].hash
 
     def test_followers_of_an_undone_one_wait_for_it(self):
         chain = self.new(again=0.0, lost=1.0, depth=1, at_s=20)

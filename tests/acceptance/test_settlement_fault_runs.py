@@ -1,0 +1,81 @@
+"""Runs on a chain that misbehaves: nothing is lost, nothing paid twice; and the judge sees it when it is otherwise."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "settlement" / "faults.py"
+
+
+@pytest.fixture(scope="module")
+def study():
+    spec = importlib.util.spec_from_file_location("settlement_faults", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # where its dataclasses look for their types
+        spec.loader.exec_module(module)
+        yield module
+
+
+def first_seed(study, kind):
+    return next(seed for seed in range(20) if study.plan_of(seed).kind == kind)
+
+
+@pytest.fixture(scope="module", params=["netted", "proof"])
+def settled(study, request):
+    """Return a network on which all was settled, faults and all."""
+    network = study.Network(study.plan_of(first_seed(study, request.param)))
+    client = study.open_client(network.plan, network.chain, network.market.addresses(), study.Outbox())
+    study.play(network, client)
+    return network
+
+
+def verdict_of(study, network):
+    verdict = study.Verdict()
+    study.judge(network, verdict)
+    return verdict.lost, verdict.paid_twice, verdict.unreconciled
+
+
+def tampered(network, change):
+    """Return the canonical blocks with the receipts of the first one that pays replaced."""
+    number = next(n for n in sorted(network.canonical) if any(one.logs for one in network.canonical[n].receipts))
+    block = network.canonical[number]
+    return network.canonical | {number: replace(block, receipts=change(block.receipts))}
+
+
+def test_what_was_settled_through_faults_is_right(study, settled):
+    assert verdict_of(study, settled) == (0, 0, False)
+    counts = settled.chain.counts
+    assert counts["transactions dropped"] + counts["transactions delayed"] > 0
+
+
+def test_the_judge_sees_a_wrong_ledger(study, settled, monkeypatch):
+    truth = study.statements_of(settled.plan)
+    wrong = [*truth[1:], replace(truth[0], amount_micro_eur=truth[0].amount_micro_eur * 2)]
+    monkeypatch.setattr(study, "statements_of", lambda plan: wrong)
+    lost, paid_twice, unreconciled = verdict_of(study, settled)
+    assert lost == paid_twice >= 1  # what was owed did not come, and what came was not owed
+    assert unreconciled
+
+
+def test_the_judge_sees_a_payment_that_is_missing_or_doubled(study, settled, monkeypatch):
+    if settled.plan.kind == "proof":
+        pytest.skip("its first event posts a root, which pays nobody")
+    truth = settled.canonical
+    monkeypatch.setattr(settled, "canonical", tampered(settled, lambda receipts: ()))
+    assert verdict_of(study, settled) == (1, 0, False)
+    monkeypatch.setattr(settled, "canonical", truth)
+    monkeypatch.setattr(settled, "canonical", tampered(settled, lambda receipts: receipts * 2))
+    assert verdict_of(study, settled) == (0, 1, False)
+
+
+@pytest.mark.parametrize("kind", ["netted", "proof"])
+def test_a_client_that_is_killed_again_and_again_goes_on(study, kind):
+    verdict = study.run_killed(first_seed(study, kind))
+    assert (verdict.lost, verdict.paid_twice, verdict.unreconciled, verdict.remarks) == (0, 0, False, [])
+    assert verdict.kills >= 2
