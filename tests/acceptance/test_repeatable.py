@@ -14,12 +14,16 @@ def test_the_same_scenario_gives_the_same_bytes(tmp_path: Path) -> None:
     files = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert files == [
         "batteries.parquet",
+        "blocks.parquet",
+        "chain.json",
         "chain.parquet",
+        "events.parquet",
         "forecasts.parquet",
         "ledger.parquet",
         "prosumers.parquet",
         "timeseries.parquet",
         "trades.parquet",
+        "transactions.parquet",
     ]
     for name in files:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 import pandas as pd
 import pytest
 
-import vpp_sim.simulation
 from tests.support.nodes import running
 from tests.support.scenarios import light_scenario, simulate_in
 from vpp_sim.chain.settlement import SettlementClient
@@ -26,7 +25,7 @@ def settle(tmp_path, monkeypatch, backend, node=None):
             super().__init__(*arguments, **options)
             clients.append(self)
 
-    monkeypatch.setattr(vpp_sim.simulation, "SettlementClient", Remembered)
+    monkeypatch.setattr("vpp_sim.agents.settling.SettlementClient", Remembered)
     with running(node, LONG_AGO_S) if node else nullcontext() as url:
         chain = {"backend": backend, "every": "4h"} | ({"url": url, "keys": "development"} if node else {})
         simulate_in(tmp_path / (node or backend), light_scenario(chain=chain))

@@ -25,6 +25,7 @@ SAMPLES: dict[str, tuple[tuple[object, ...], str]] = {
         "the node answered eth_call with: out of gas",
     ),
     "vpp_sim.chain.protocol.CallRevertedError": ((b"\x01\xff",), "call reverted with 0x01ff"),
+    "vpp_sim.chain.protocol.NodeDownError": (("the node does not answer",), "the node does not answer"),
     "vpp_sim.chain.protocol.TransactionRefusedError": (
         ("0xab", "nonce 3 is too low"),
         "transaction 0xab refused: nonce 3 is too low",

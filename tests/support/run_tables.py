@@ -279,7 +279,7 @@ def _cost_eur(ledger: pd.DataFrame, world: World) -> np.ndarray:
 def _paid_eur(ledger: pd.DataFrame, world: World) -> np.ndarray:
     """Return what each home has paid for good: all but the two newest steps."""
     paid = _cost_eur(ledger, world).reshape(-1, len(world.homes)).cumsum(axis=0)
-    return np.vstack([np.zeros((2, len(world.homes))), paid[:-2]]).ravel()
+    return np.vstack([np.zeros((2, len(world.homes))), paid])[: len(paid)].ravel()
 
 
 def _chain(world: World, ledger: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -118,8 +118,7 @@ class Market:
         Raises
         ------
         ChainError
-            If an address is missing, the market is not there or belongs to other contracts, or the two accounts do not
-            hold their roles, for example because the keys are others.
+            If an address is missing, or the market is not there or belongs to other contracts.
         """
         missing = [part for part in _PARTS if part not in addresses]
         if missing:
@@ -131,10 +130,19 @@ class Market:
             address = checksum_address(found["market"].call(function))
             if address != found[part].address:
                 raise ChainError(f"the market at {addresses['market']} has {part} {address}, not {addresses[part]}")
-        for role, account in ((_OPERATOR_ROLE, operator), (_ORACLE_ROLE, oracle)):
-            if not found["registry"].call("hasRole", found["registry"].call(role), account):
-                raise ChainError(f"{account} does not hold {role} in the registry at {found['registry'].address}")
         return cls(**found, operator=operator, oracle=oracle, terms=terms)
+
+    def require_officers(self) -> None:
+        """Raise unless operator and oracle hold their roles, as they do not if the chain's keys are others.
+
+        Raises
+        ------
+        ChainError
+            If one of them does not.
+        """
+        for role, account in ((_OPERATOR_ROLE, self.operator), (_ORACLE_ROLE, self.oracle)):
+            if not self.registry.call("hasRole", self.registry.call(role), account):
+                raise ChainError(f"{account} does not hold {role} in the registry at {self.registry.address}")
 
     def addresses(self) -> dict[str, str]:
         """Return where its contracts are; :meth:`at` is the way back."""

@@ -99,10 +99,14 @@ def open_market(chain: Chain, outbox: Outbox, *, terms: Terms, initial_micro_eur
     ------
     RevertedError
         If a contract refuses.
+    ChainError
+        If the market that the outbox knows of is not there, or is run by others.
     """
     known = outbox.fact("market")
     if isinstance(known, dict):
-        return Market.at(chain, known)
+        market = Market.at(chain, known)
+        market.require_officers()
+        return market
     market = deploy_market(chain, terms)
     fund(market, initial_micro_eur)
     outbox.remember("market", dict(market.addresses()))

@@ -23,7 +23,7 @@ def settlement(run: RunData) -> Figure:
     """Draw latency and gas of every settlement period."""
     chain = run.vpp.chain
     figure, (latency, gas) = style.axes(2, height_in=4.4, height_ratios=[3, 2])
-    latency.set_title("From the end of a settlement period to its final payment")
+    latency.set_title("From a period's end to its final payment")
     gas.set_title("Gas of its transactions")
     if chain.empty:
         for axis in (latency, gas):

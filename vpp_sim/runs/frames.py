@@ -121,7 +121,7 @@ def empty_frame(name: str, timezone: str = "UTC") -> pd.DataFrame:
     Examples
     --------
     >>> empty_frame("chain").shape
-    (0, 13)
+    (0, 15)
     """
     frame: pd.DataFrame = table_schema(name, timezone).empty_table().to_pandas()
     return frame

@@ -29,7 +29,7 @@ def test_blocks_come_at_multiples_of_the_block_time(batches: tuple[pd.DataFrame,
     assert (table["mined_s"] % 7 == 0).all()
     assert table.loc[0, ["submitted_s", "mined_s", "confirmed_s"]].tolist() == [18000, 18004, 18018]
     assert counts["blocks mined"] == 3 * 5
-    assert counts["batches submitted"] == counts["batches confirmed"] == 5
+    assert counts["settlement periods submitted"] == counts["settlement periods final"] == 5
 
 
 def test_what_moved_on_chain_is_what_the_ledger_booked(tmp_path: Path) -> None:

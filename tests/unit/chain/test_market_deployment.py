@@ -79,7 +79,7 @@ def test_a_market_of_other_keys_is_not_taken() -> None:
     market.registry.submit(market.operator, 100_000, "revokeRole", role, market.oracle)
     mine_all(market.chain, market.registry.abi, "dismissal")
     with pytest.raises(ChainError, match=f"{market.oracle} does not hold ORACLE_ROLE in the registry at 0x"):
-        Market.at(market.chain, market.addresses())
+        Market.at(market.chain, market.addresses()).require_officers()
 
 
 def test_accounts_too_many_for_one_call_are_read_one_by_one(market, monkeypatch) -> None:

@@ -217,7 +217,8 @@ def test_caption_of_the_settlement_speaks_of_means(run) -> None:
     chain = run.vpp.chain.assign(gas_used=100_000, accounts=[4, 7] * (len(run.vpp.chain) // 2))
     said = CAPTIONS["settlement"](replace(run, vpp=replace(run.vpp, chain=chain)))
     assert said.startswith("On average, a period is final ")
-    assert said.endswith(", and settling it takes 100,000 gas for 5.5 accounts.")
+    assert " s after its end, at the latest 60 s, " in said
+    assert said.endswith(", and settling it takes 100,000 gas (EUR 0.40) for 5.5 accounts.")
 
 
 RECORD = {

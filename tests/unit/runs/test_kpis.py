@@ -69,7 +69,7 @@ def test_rows_for_the_terminal(run, tmp_path: Path) -> None:
     assert rows["Homes' total bill"] == ("1,234.57", "1,300.00", "-65.43", "EUR")
     assert rows["Steps outside the voltage band"] == ("0", "3", "-3", "steps")
     assert rows["Self-consumption"] == ("0.500", "0.500", "0.000", "")
-    assert rows["Settlement batches"] == ("48", "–", "–", "batches")
+    assert rows["Periods settled on chain"] == ("48", "–", "–", "periods")
     del kpis["load_kwh"]
     assert "Load" not in {row[0] for row in kpi_rows(kpis)}
 

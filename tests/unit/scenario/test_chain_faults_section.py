@@ -123,8 +123,8 @@ def test_without_a_word_nothing_goes_wrong():
         ),
         (
             "    reorganizations: {per_day: 1}\n",
-            "toy.yaml:9: chain.faults.reorganizations = {per_day: 1}; unknown key; allowed: dropped_share, delayed_share,"
-            " delay, fee_spikes, outages, reorganisations; did you mean 'reorganisations'?",
+            "toy.yaml:9: chain.faults.reorganizations = {per_day: 1}; unknown key; allowed: dropped_share,"
+            " delayed_share, delay, fee_spikes, outages, reorganisations; did you mean 'reorganisations'?",
         ),
     ],
 )

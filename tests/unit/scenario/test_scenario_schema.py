@@ -106,7 +106,8 @@ def test_a_second_schema_is_not_spoilt_by_changing_the_first() -> None:
         (("prosumers", 0, "battery", "efficiency"), "expected a number, > 0, <= 1"),
         (("prosumers", 0, "pv_capacity_kw"), "expected a number in kW, >= 0 or null"),
         (("chain",), "expected a section with the keys backend, url, keys, allow_main_network, settlement, every, "
-         "block_time, confirmations, deposit_eur or null"),
+         "challenge_window, block_time, block_times, confirmations, resend_after, gas_price_gwei, native_eur, faults, "
+         "deposit_eur or null"),
         (("chain", "deposit_eur"), "expected a number in EUR, > 0, <= 1e+09"),
         (("market", "wholesale", "kind"), "expected day_ahead"),
         (("pricing", "retail", "elasticity"), "expected a number, < 0"),
