@@ -468,6 +468,16 @@ def test_a_transaction_whose_money_is_undone_waits_for_it():
     assert chain.inner.native_balance_wei(chain.accounts[0]) > 10**24 - 10**18
 
 
+def test_what_does_not_fit_into_a_block_waits_for_the_next(kind):
+    """A block of 30 million gas has room for two transactions of 12 million."""
+    chain = new(kind)
+    own = [Transaction(address, address, b"", 12_000_000) for address in chain.accounts]
+    sent = [chain.submit(one) for one in own]
+    assert mine(chain) == sent[:2]
+    assert (chain.pending, chain.inner.pending) == (1, 0)
+    assert mine(chain) == sent[2:]
+
+
 def test_only_a_chain_with_an_empty_queue_is_wrapped():
     inner = RevmChain(accounts=1, seed=7, genesis_timestamp_s=START_S)
     inner.submit(Transaction(inner.accounts[0], inner.accounts[0], b"", 50_000))
