@@ -31,7 +31,7 @@ def stem(path: Path) -> str:
 def test_no_file_is_overlooked() -> None:
     overrides = [SCENARIOS / "overrides" / f"{name}.yaml" for name in OVERRIDES]
     assert sorted(SCENARIOS.rglob("*.y*ml")) == sorted([*WHOLE, *BASES, *overrides])
-    assert OVERRIDES == ["flat_tariff", "own_prices", "quick", "smart_homes"]
+    assert OVERRIDES == ["flat_tariff", "own_prices", "quick", "rough_chain", "smart_homes"]
 
 
 @pytest.mark.parametrize("base", BASES, ids=stem)
@@ -44,7 +44,11 @@ def test_a_base_is_what_a_scenario_can_extend(base: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize("scenario", WHOLE, ids=stem)
 @pytest.mark.parametrize(
     "named",
-    [order for count in range(1, len(OVERRIDES) + 1) for order in permutations(OVERRIDES, count)],
+    [
+        *(order for count in range(1, 4) for order in permutations(OVERRIDES, count)),  # all orders of any three
+        tuple(OVERRIDES),
+        tuple(reversed(OVERRIDES)),
+    ],
     ids="+".join,
 )
 def test_overrides_fit_every_scenario_in_any_order(

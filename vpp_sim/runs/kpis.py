@@ -378,8 +378,8 @@ def read_kpis(path: Path) -> dict[str, KpiValue]:
 
 
 _DECIMALS = {
-    "1": 3, "EUR": 2, "EUR/kWh": 4, "kWh": 1, "kW": 2, "kg": 1, "p.u.": 4, "homes": 0, "steps": 0, "periods": 0, "gas": 0,
-    "s": 1, "life": 5, "actions": 0,
+    "1": 3, "EUR": 2, "EUR/kWh": 4, "kWh": 1, "kW": 2, "kg": 1, "p.u.": 4, "homes": 0, "steps": 0, "periods": 0,
+    "gas": 0, "s": 1, "life": 5, "actions": 0,
 }  # fmt: skip
 
 

@@ -176,6 +176,23 @@ def test_fees_rise_by_an_eighth_at_least(world):
     ]
 
 
+def test_after_a_restart_no_nonce_is_used_for_two_jobs(world):
+    """Higher fees for an older job, in a new process, must not make it forget the nonces of later ones."""
+    world.chain.mood = ["lose", "lose"]
+    begin(world, world.job("0/a", 7), world.job("1/b", 5))
+    world.outbox.close()
+    world.start()
+    world.chain.price = Fees(300 * 10**9, 2 * 10**9)
+    world.chain.mood = ["down"]  # as the fees of the first are raised
+    world.courier.advance(world.chain.timestamp_s + PATIENCE_S)
+    begin(world, world.job("2/c", 3))
+    nonces = {item.job.key: {attempt.nonce for attempt in item.attempts} for item in world.outbox.open_jobs()}
+    assert [len(found) for found in nonces.values()] == [1, 1, 1]
+    assert len(set.union(*nonces.values())) == 3
+    world.blocks(20)
+    assert world.paid() == 15
+
+
 @pytest.mark.parametrize("mood", ["cut off before", "cut off after"])
 def test_a_process_that_is_cut_off_while_sending_is_taken_up(world, mood):
     world.chain.mood = [mood]

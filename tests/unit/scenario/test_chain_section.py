@@ -60,8 +60,8 @@ def write(tmp_path, more):
         (
             "  backend: rpc\n  key: '0xabc'\n",
             'toy.yaml:8: chain.key = "0xabc"; unknown key; allowed: backend, url, keys, allow_main_network, settlement,'
-            " every, challenge_window, block_time, block_times, confirmations, resend_after, gas_price_gwei, native_eur,"
-            " faults, deposit_eur; did you mean 'keys'?",
+            " every, challenge_window, block_time, block_times, confirmations, resend_after, gas_price_gwei,"
+            " native_eur, faults, deposit_eur; did you mean 'keys'?",
         ),
     ],
 )
