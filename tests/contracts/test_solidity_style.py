@@ -25,7 +25,7 @@ def cases(paths):
 
 def test_all_declarations_are_seen():
     names = {found[2] for path in INTERFACES for found in declarations(path)}
-    assert {"settle", "PeriodSettled", "SettlementUnbalancedEnergy", "mint", "accounts"} <= names
+    assert {"settleNetted", "PeriodSettled", "MarketUnbalancedEnergy", "mint", "accounts"} <= names
     assert len(cases(INTERFACES)) >= 30
 
 

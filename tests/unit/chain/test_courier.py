@@ -313,3 +313,53 @@ def test_a_file_that_is_no_outbox_is_refused(tmp_path):
     path.write_bytes(b"no database at all, and long enough to be read as one" * 100)
     with pytest.raises(ChainError, match=r"cannot open outbox .*outbox\.sqlite"):
         Outbox(path)
+
+
+def test_a_final_payment_that_moved_to_another_block_is_followed_anew(world):
+    """What follows a payment may name the time of its block, as claims name that of their root."""
+    world.courier._proceed = lambda job, receipt: (
+        (world.job("0/second", receipt.timestamp_s, 2**40),) if job.key == "0/first" else ()
+    )
+    before = world.chain.snapshot()
+    begin(world, world.job("0/first", 7))
+    world.blocks(3)
+    world.chain.restore(before)
+    world.chain.send(world.chain.sent[0])
+    late_s = world.chain.mine(world.chain.timestamp_s + 7 * BLOCK_S).timestamp_s
+    world.chain.mine(late_s + 1)
+    world.chain.mine(late_s + 2)
+    (again,) = world.courier.advance(late_s + 2)
+    assert (again.receipt.timestamp_s, world.undone) == (late_s, ["0/first"])
+    (second,) = [item for item in world.outbox.open_jobs() if item.job.key == "0/second"]
+    assert second.job.effect_micro_eur.tolist() == [late_s, -late_s]
+    assert world.courier.confirmed_micro_eur.tolist() == [7, -7]
+
+
+def test_what_was_undone_is_not_confirmed_for_the_next_process_either(world):
+    before = world.chain.snapshot()
+    begin(world, world.job("0/a", 7))
+    world.blocks(3)
+    world.chain.restore(before)
+    world.chain.mood = ["lose"] * 9
+    world.courier.advance(world.chain.timestamp_s)
+    world.outbox.close()
+    world.start()
+    assert world.courier.confirmed_micro_eur.tolist() == [0, 0]
+
+
+def test_what_is_deep_is_looked_at_no_more(world):
+    begin(world, world.job("0/a", 7))
+    world.blocks(CONFIRMATIONS + 64)
+    assert [item.job.key for item in world.outbox.open_jobs()] == ["0/a"]
+    world.blocks(1)
+    assert world.outbox.open_jobs() == []
+    assert world.outbox.confirmed_micro_eur(2).tolist() == [7, -7]
+
+
+def test_the_next_process_does_not_count_on_a_transaction_that_reverted(world):
+    world.courier._require_success = lambda job, receipt: None
+    begin(world, world.job("0/a", 1_500))
+    world.blocks(1 + CONFIRMATIONS)
+    (item,) = world.outbox.open_jobs()
+    (attempt,) = item.attempts
+    assert attempt.nonce == world.chain.nonce(world.payer) - 1  # that of the repeat, which waits for a block

@@ -1,11 +1,14 @@
 """The settlement client: periods become final, chain and ledger are compared, and a process takes up another's work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.settling import AWARD, BOND, GENESIS_S, PERIOD_S, START_S, WINDOW_S, Settling
 from vpp_sim.chain.contract import RevertedError
 from vpp_sim.chain.eth_tester import EthTesterChain
+from vpp_sim.chain.kinds import Netted
 from vpp_sim.chain.market import Market, Terms
 from vpp_sim.chain.outbox import Outbox
 from vpp_sim.chain.settlement import SettlementClient, open_market
@@ -217,3 +220,30 @@ def test_arguments_that_do_not_fit_are_refused(world, changes, message):
     } | changes  # fmt: skip
     with pytest.raises(ChainError, match=message):
         SettlementClient(world.market, **options)
+
+
+def test_a_statement_that_cannot_be_settled_leaves_nothing_behind(world, monkeypatch):
+    def too_large(self, statement):
+        raise ChainError("too many accounts")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("vpp_sim.chain.kinds.Netted.begin", too_large)
+        with pytest.raises(ChainError, match="too many accounts"):
+            world.submit(0, [1, 0, -1])
+    assert list(world.client.outbox.statements()) == []
+    world.submit(0, [2, 0, -2])  # another statement of the same period
+    assert [settled.period for settled in world.mine(3)] == [0]
+
+
+def test_a_transaction_that_came_too_early_is_repeated(world, monkeypatch):
+    """As after a reorganisation that put it into a block of an earlier time."""
+    sound = Netted.begin
+    monkeypatch.setattr(Netted, "begin", lambda *arguments: (replace(sound(*arguments)[0], ready_s=0),))
+    world.client.submit(Statement(0, np.arange(3), integers(1, 0, -1), integers(0, 0, 0)), world.chain.timestamp_s)
+    world.client.advance(world.chain.timestamp_s)
+    world.mine()
+    world.wait_until(world.terms.end_s(0))
+    (settled,) = world.mine(8)
+    assert (settled.period, settled.attempts) == (0, 2)
+    assert world.client.counts["transactions that reverted and were repeated"] == 1
+    assert world.client.balances().tolist() == [999, 0, 501]
