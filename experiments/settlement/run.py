@@ -1,7 +1,7 @@
 """Run the study of settlement and write its figures; ``--quick`` does a small version, writing nothing.
 
-Stages are ``year``, ``kinds``, ``sweep``, ``faults`` and ``planted_bugs``. The first two are timings and run alone; with
-several jobs the planted bugs (which need Node) run beside the faults. ``--only`` runs some stages again and merges
+Stages are ``year``, ``kinds``, ``sweep``, ``faults`` and ``planted_bugs``. The first two are timings and run alone;
+with several jobs the planted bugs (which need Node) run beside the faults. ``--only`` runs some stages again and merges
 their figures.
 """
 
@@ -144,8 +144,11 @@ def _kinds_table(figures: dict[str, Any]) -> str:
 
 def _year_table(figures: dict[str, Any]) -> str:
     rows = [
-        [name, _number(row["periods"]), _number(row["seconds"]), _number(row["gas_a_period"])]
-        + [f"{row['resident_mib'][0]} to {row['resident_mib'][-1]}"]
+        [
+            name,
+            *(_number(row[key]) for key in ("periods", "seconds", "gas_a_period")),
+            f"{row['resident_mib'][0]} to {row['resident_mib'][-1]}",
+        ]
         for name, row in figures["year"].items()
     ]
     return _table("A settled year", ["backend", "periods", "CPU s", "gas a period", "memory [MiB]"], rows)
