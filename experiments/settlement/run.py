@@ -234,10 +234,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at once, where nothing is timed")
     parser.add_argument("--only", action="append", choices=tuple(STAGES), help="run this stage again and merge it")
     given = parser.parse_args()
+    if given.only and not given.quick and not (HERE / "figures.json").is_file():
+        parser.error("--only merges into figures.json, which is not there; run all stages first")
     figures = study(given.only or tuple(STAGES), jobs=given.jobs, quick=given.quick)
     if not given.quick:
         path = HERE / "figures.json"
-        if given.only and path.exists():
+        if given.only:
             before = json.loads(path.read_text(encoding="utf-8"))["figures"]
             seconds = before["stage_seconds"] | figures["stage_seconds"]
             figures = before | figures | {"stage_seconds": seconds}
