@@ -99,6 +99,8 @@ class OpenJob:
         Whether enough blocks follow it.
     refusals : int
         How often the node refused to take it, one after the other.
+    seen : Receipt or None
+        The receipt that was looked at last; a chain that returns the very same object has not changed its mind.
     """
 
     job: Job
@@ -109,6 +111,7 @@ class OpenJob:
     mined_s: int = 0
     confirmed: bool = False
     refusals: int = 0
+    seen: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)

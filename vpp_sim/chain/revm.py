@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eth_utils.crypto import keccak
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
 from vpp_sim.chain.addresses import checksum_address, created_address
@@ -28,7 +28,6 @@ from vpp_sim.chain.local import (
 )
 from vpp_sim.chain.protocol import Block, CallRevertedError, Log, Receipt
 from vpp_sim.chain.revm_state import Account, Checkpoint, State, read_changes
-from vpp_sim.chain.rlp_bytes import Item, encode_integer, encode_rlp
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
@@ -271,20 +270,23 @@ def _environment(number: int, timestamp_s: int, prevrandao: bytes) -> BlockEnv:
 
 
 def _sealed(block: Block, extra: bytes) -> Block:
-    """Return the block with its hash: Keccak-256 of all that it says, and of `extra`."""
-    receipts: list[Item] = [
-        [
-            receipt.transaction.encode(),
-            encode_integer(receipt.gas_used),
-            encode_integer(receipt.succeeded),
+    """Return the block with its hash: SHA-256 of all that it says, and of `extra`, as Python writes it down.
+
+    There is no header with a state root whose hash it could be; a cheap one that depends on everything is enough.
+    """
+    receipts = [
+        (
+            receipt.transaction,
+            receipt.gas_used,
+            receipt.succeeded,
             receipt.revert_data,
-            [[log.address.encode(), log.topics, log.data] for log in receipt.logs],
-        ]
+            [(log.address, log.topics, log.data) for log in receipt.logs],
+        )
         for receipt in block.receipts
     ]
     numbers = (block.number, block.timestamp_s, block.base_fee_wei, block.gas_used)
-    content: list[Item] = [block.parent_hash.encode(), [encode_integer(number) for number in numbers], extra, receipts]
-    return replace(block, hash=f"0x{keccak(encode_rlp(content)).hex()}")
+    content = repr((block.parent_hash, numbers, extra, receipts))
+    return replace(block, hash=f"0x{sha256(content.encode()).hexdigest()}")
 
 
 def _log(log: RevmLog) -> Log:
