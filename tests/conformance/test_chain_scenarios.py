@@ -50,8 +50,12 @@ def test_revm_ends_as_py_evm_does(tmp_path, monkeypatch, expected):
 def test_anvil_ends_as_py_evm_does(tmp_path, monkeypatch, expected):
     balances, traded_wh, table = settle(tmp_path, monkeypatch, "rpc", "anvil")
     assert (balances, traded_wh) == expected[:2]
-    same = ["period", "first_step", "last_step", "submitted_s", "mined_s", "confirmed_s", "accounts", "gas_used"]
+    same = ["period", "first_step", "last_step", "submitted_s", "mined_s", "confirmed_s", "accounts"]
     pd.testing.assert_frame_equal(table[same], expected[2][same])
+    # the oracle's signatures are bound to the chain's id, so they differ; a zero byte among them costs 12 gas less
+    gas = table["gas_used"] - expected[2]["gas_used"]
+    assert (gas % 12 == 0).all()
+    assert gas.abs().max() <= 36
 
 
 @pytest.mark.slow
