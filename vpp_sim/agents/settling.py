@@ -76,34 +76,14 @@ def open_settler(
         If faults are asked of a node that has block producers of its own.
     """
     start_s = int(clock.start.timestamp())
-    backend, genesis_s = CHAIN_BACKENDS.load(spec.backend), start_s - _SETUP_S
-    chain = open_chain(
-        backend,
-        accounts=len(accounts) + OFFICERS,
-        seed=seed,
-        genesis_timestamp_s=genesis_s,
-        access=NodeAccess(spec.url, spec.key_source, spec.allow_main_network, os.environ),
-    )
-    inside = spec.inside_the_process
-    journal = JournaledChain(chain)
+    streams = Streams(seed)
+    journal = JournaledChain(_chain(spec, seed, len(accounts) + OFFICERS, start_s - _SETUP_S))
     deposits = np.full(len(accounts), to_micro_eur(np.array([spec.deposit_eur]))[0], dtype=np.int64)
-    outbox = Outbox(None if inside else folder / _OUTBOX)
+    outbox = Outbox(None if spec.inside_the_process else folder / _OUTBOX)
     terms = Terms(start_s, spec.every, spec.challenge_window, _BOND_MICRO_EUR, _AWARD_MICRO_EUR)
     market = open_market(journal, outbox, terms=terms, initial_micro_eur=deposits)
-    streams = Streams(seed)
     schedule = _schedule(spec.faults, streams.generator("chain faults"), start_s, clock.duration_s)
-    network: Chain = journal
-    if inside or spec.faults is not None:
-        if not getattr(chain, "mines_on_demand", True):
-            raise UserError("chain.faults: this node mines blocks by itself, so its faults are its own; leave them out")
-        network = UnreliableChain(
-            journal,
-            schedule,
-            streams.generator("chain transactions"),
-            block_time_s=spec.block_time,
-            gas_price_wei=round(spec.gas_price_gwei * WEI_PER_GWEI) if inside else 0,
-            now=lambda: start_s + now_s(),
-        )
+    network = _network(spec, journal, schedule, streams, lambda: start_s + now_s())
     client = SettlementClient(
         Market.at(network, market.addresses()),
         names=accounts,
@@ -119,7 +99,7 @@ def open_settler(
             journal,
             backend=spec.backend,
             seed=seed,
-            genesis_timestamp_s=genesis_s,
+            genesis_timestamp_s=start_s - _SETUP_S,
             step_s=clock.step_s,
             contracts=market.addresses(),
             names=accounts,
@@ -140,6 +120,36 @@ def open_settler(
         log=EventLog(market.addresses(), accounts),
         kept_blocks=schedule.deepest,
         on_finish=remember,
+    )
+
+
+def _chain(spec: ChainSpec, seed: int, accounts: int, genesis_s: int) -> Chain:
+    """Return the chain itself, which does not misbehave."""
+    chain = open_chain(
+        CHAIN_BACKENDS.load(spec.backend),
+        accounts=accounts,
+        seed=seed,
+        genesis_timestamp_s=genesis_s,
+        access=NodeAccess(spec.url, spec.key_source, spec.allow_main_network, os.environ),
+    )
+    if spec.faults is not None and not getattr(chain, "mines_on_demand", True):
+        raise UserError("chain.faults: this node mines blocks by itself, so its faults are its own; leave them out")
+    return chain
+
+
+def _network(
+    spec: ChainSpec, journal: JournaledChain, schedule: FaultSchedule, streams: Streams, now_s: Callable[[], int]
+) -> Chain:
+    """Return the chain as the network and the settling node are: with the scenario's price of gas and its faults."""
+    if not spec.inside_the_process and spec.faults is None:
+        return journal
+    return UnreliableChain(
+        journal,
+        schedule,
+        streams.generator("chain transactions"),
+        block_time_s=spec.block_time,
+        gas_price_wei=round(spec.gas_price_gwei * WEI_PER_GWEI) if spec.inside_the_process else 0,
+        now=now_s,
     )
 
 
