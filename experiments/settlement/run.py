@@ -1,8 +1,7 @@
 """Run the study of settlement and write its figures; ``--quick`` does a small version, writing nothing.
 
-Stages are ``year``, ``kinds``, ``sweep``, ``faults`` and ``planted_bugs``. The first two are timings and run alone;
-with several jobs the planted bugs (which need Node) run beside the faults. ``--only`` runs some stages again and merges
-their figures.
+Stages are ``year``, ``kinds``, ``sweep``, ``faults`` and ``planted_bugs`` (which needs Node), one after the other.
+``--only`` runs some of them again and merges their figures.
 """
 
 from __future__ import annotations
@@ -92,21 +91,9 @@ def study(stages: Sequence[str], *, jobs: int, quick: bool) -> dict[str, Any]:
     """Return the figures of some stages, with the seconds of each."""
     found: dict[str, Any] = {}
     seconds: dict[str, float] = {}
-    beside = None
-    if not quick and jobs > 1 and {"faults", "planted_bugs"} <= set(stages):
-        stages = [name for name in stages if name != "planted_bugs"]
-    else:
-        beside = ""
     for name in stages:
         begun = time.perf_counter()
-        if name == "faults" and beside is None:
-            command = [sys.executable, "-m", "tests.contracts.planted_bugs"]
-            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-                found |= STAGES[name](jobs=jobs, quick=quick)
-                said, _ = process.communicate()
-            found |= json.loads(said.splitlines()[-1])
-        else:
-            found |= STAGES[name](jobs=jobs, quick=quick)
+        found |= STAGES[name](jobs=jobs, quick=quick)
         seconds[name] = round(time.perf_counter() - begun, 1)
         print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
     return {**found, "stage_seconds": seconds}

@@ -308,6 +308,13 @@ def test_an_outbox_writes_all_or_nothing(tmp_path):
     assert outbox.fact("a") is None
 
 
+def test_what_an_outbox_says_is_written_survives_a_power_cut(tmp_path):
+    """SQLite promises so of a write-ahead log that is synchronised at each commit: PRAGMA synchronous is FULL, 2."""
+    database = Outbox(tmp_path / "outbox.sqlite")._database
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_a_file_that_is_no_outbox_is_refused(tmp_path):
     path = tmp_path / "outbox.sqlite"
     path.write_bytes(b"no database at all, and long enough to be read as one" * 100)
