@@ -9,6 +9,7 @@ import {IMarketSignatures} from "../src/interfaces/IMarketSignatures.sol";
 import {INettedSettlement} from "../src/interfaces/INettedSettlement.sol";
 import {IPooledSettlement} from "../src/interfaces/IPooledSettlement.sol";
 import {SettlementEntries} from "../src/libraries/SettlementEntries.sol";
+import {Account} from "../src/types/Account.sol";
 import {Line, Order, Reading, Settlement, Trade} from "../src/types/MarketTypes.sol";
 import {MicroEuro, MicroEuroPerKwh, WattHour} from "../src/types/Quantities.sol";
 import {MarketFixture} from "./MarketFixture.sol";
@@ -65,11 +66,21 @@ contract EnergyMarketTest is MarketFixture {
     }
 
     function testFuzz_EntriesReadBack(uint32 member, int64 amount, int64 traded) public view {
-        (uint32 a, int64 b, int64 c) = this.read(abi.encodePacked(bytes20(0), member, amount, traded));
+        (uint32 a, int256 b, int256 c) = this.read(abi.encodePacked(bytes20(0), member, amount, traded));
         assert(a == member && b == amount && c == traded);
     }
 
-    function read(bytes calldata entries) external pure returns (uint32, int64, int64) {
+    function testFuzz_AnAccountKeepsItsThreeNumbers(uint96 balance, int96 traded, uint64 limit, int96 other) public pure {
+        int256 owned = int256(uint256(balance >> 1)); // never negative
+        Account account = Account.wrap(0).moved(owned, traded).withLimit(MicroEuro.wrap(int128(uint128(limit))));
+        assert(account.balanceOf() == owned && account.tradedOf() == traded);
+        assert(account.limitOf() == int256(uint256(limit)));
+        account = account.moved(owned / 2, other).withLimit(MicroEuro.wrap(int128(uint128(limit / 2))));
+        assert(account.balanceOf() == owned / 2 && account.tradedOf() == other);
+        assert(account.limitOf() == int256(uint256(limit / 2)));
+    }
+
+    function read(bytes calldata entries) external pure returns (uint32, int256, int256) {
         return SettlementEntries.read(entries, SettlementEntries.ENTRY_BYTES);
     }
 

@@ -5,6 +5,7 @@ import {DirectTrades} from "../src/DirectTrades.sol";
 import {EnergyMarket} from "../src/EnergyMarket.sol";
 import {MemberRegistry} from "../src/MemberRegistry.sol";
 import {SettlementCurrency} from "../src/SettlementCurrency.sol";
+import {Account} from "../src/types/Account.sol";
 import {MarketTerms, Order, Reading} from "../src/types/MarketTypes.sol";
 import {MicroEuro, MicroEuroPerKwh, WattHour} from "../src/types/Quantities.sol";
 import {Cheats} from "./Cheats.sol";
@@ -101,10 +102,10 @@ contract MarketFixture is Cheats {
     }
 
     function _escrowIsOwed() internal view returns (bool) {
-        (MicroEuro[] memory balances,) = _market.accounts();
+        Account[] memory members = _market.accounts(0, type(uint32).max);
         int256 owed = MicroEuro.unwrap(_market.totalLocked());
-        for (uint256 i = 0; i < balances.length; ++i) {
-            owed += MicroEuro.unwrap(balances[i]);
+        for (uint256 i = 0; i < members.length; ++i) {
+            owed += members[i].balanceOf();
         }
         (, MicroEuro bond,) = _market.seat();
         for (uint64 period = 0; period < 8; ++period) {

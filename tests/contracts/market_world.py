@@ -73,6 +73,10 @@ def packed(*entries):
     )
 
 
+def _signed(number, bits):
+    return number - (number >> bits - 1 << bits)
+
+
 def line_amounts(delivered, energy, price, penalty):
     """Return what a seller is paid for delivery, and the buyer for the rest, both rounded down [micro-euro]."""
     return delivered * price // 1000, (energy - delivered) * penalty // 1000
@@ -276,11 +280,16 @@ class MarketWorld:
         (event,) = [event for event in self.direct.events(receipt) if event.name == "TradeOpened"]
         return event.arguments["trade"], event.arguments["hash"]
 
+    def accounts(self):
+        """Return balance, traded energy and limit of each account, unpacked by hand."""
+        words = self.market.call("accounts", 0, 2**32 - 1)
+        return [(_signed(w >> 160, 96), _signed(w >> 64 & 2**96 - 1, 96), w & 2**64 - 1) for w in words]
+
     def balances(self):
-        return self.market.call("accounts")[0]
+        return tuple(balance for balance, _, _ in self.accounts())
 
     def traded(self):
-        return self.market.call("accounts")[1]
+        return tuple(traded for _, traded, _ in self.accounts())
 
     def tokens(self, account):
         return self.currency.call("balanceOf", account)

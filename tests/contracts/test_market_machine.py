@@ -208,7 +208,7 @@ class Market(RuleBasedStateMachine):
         self.a_settled_period_does_not_change()
 
     def the_chain_is_the_model(self):
-        balances, traded = self.w.market.call("accounts")
+        balances, traded = self.w.balances(), self.w.traded()
         assert balances == tuple(self.model.balance)
         assert traded == tuple(self.model.traded)
         assert min(balances) >= 0

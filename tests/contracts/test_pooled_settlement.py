@@ -55,7 +55,7 @@ def test_a_batch_moves_balances_at_once(place):
 def test_what_is_no_fair_batch_moves_nothing(place, entries, error):
     place.wait_until(place.end_of(0))
     assert refuse_batch(place, 0, entries) == error
-    assert place.market.call("accounts") == ((START_MICRO_EUR,) * 4, (0,) * 4)
+    assert (place.balances(), place.traded()) == ((START_MICRO_EUR,) * 4, (0,) * 4)
     assert place.market.call("commitmentOf", 0) == bytes(32)
 
 
@@ -187,6 +187,7 @@ def test_a_dispute_needs_the_batch_the_window_and_a_mandate_of_both(place):
     unknown = ("MarketUnknownSettlement", {"period": 0})
     assert refused(batch=packed((0, 1, 1))) == unknown
     assert refused(settlement=(*settlement[:2], settlement[2] + 1)) == unknown
+    assert refused(index=2) == refused(index=2**251) == unknown
     invalid = ("MarketInvalidMandate", {"member": 0})
     assert refused(index=1) == invalid
     for changes in ({"operator": place.stranger}, {"first": 1}, {"last": 2**64 - 1, "first": 1}, {"named": 1}):

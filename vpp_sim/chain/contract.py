@@ -144,6 +144,8 @@ class Abi:
     ) -> None:
         entries = tuple(entries)
         self._functions = {entry["name"]: entry for entry in entries if entry["type"] == "function"}
+        self._takes = {name: _types(entry["inputs"]) for name, entry in self._functions.items()}
+        self._gives = {name: _types(entry["outputs"]) for name, entry in self._functions.items()}
         self._selectors = {name: _hash(entry)[:_SELECTOR_BYTES] for name, entry in self._functions.items()}
         self._events = {_hash(entry): entry for entry in entries if entry["type"] == "event"}
         known = chain(_BUILT_IN_ERRORS, *callees, entries)
@@ -160,7 +162,7 @@ class Abi:
         ChainError
             If the contract has no such function.
         """
-        return self._selectors[self._known(function)] + encode(_types(self._functions[function]["inputs"]), arguments)
+        return self._selectors[self._known(function)] + encode(self._takes[function], arguments)
 
     def encode_constructor(self, *arguments: object) -> bytes:
         """Return the constructor's arguments, to append to the creation code."""
@@ -168,7 +170,7 @@ class Abi:
 
     def decode(self, function: str, data: bytes) -> Any:
         """Return what a function answered: one value, or a tuple of several."""
-        values = decode(_types(self._functions[self._known(function)]["outputs"]), data)
+        values = decode(self._gives[self._known(function)], data)
         return values[0] if len(values) == 1 else values
 
     def decode_event(self, log: Log) -> Event | None:

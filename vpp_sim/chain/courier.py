@@ -146,15 +146,14 @@ class Courier:
     def _look(self, confirmed: list[Confirmation]) -> None:
         height = self._chain.block_number
         for item in tuple(self._open.values()):
-            if item.attempts and not (item.confirmed and self._is_as_seen(item)):
+            seen = item.seen  # that the chain hands out the very receipt of the last look is cheap to ask
+            if item.confirmed and seen is not None and self._chain.receipt(seen.transaction) is seen:
+                pass
+            elif item.attempts:
                 self._look_at(item, height, confirmed)
             if item.confirmed and item.block_number + self._confirmations + _BURIED_BLOCKS <= height:
                 self._outbox.bury(item.job.key)
                 del self._open[item.job.key]
-
-    def _is_as_seen(self, item: OpenJob) -> bool:
-        """Return whether the chain hands out the very receipt that was looked at last, which is cheap to ask."""
-        return item.seen is not None and self._chain.receipt(item.seen.transaction) is item.seen
 
     def _look_at(self, item: OpenJob, height: int, confirmed: list[Confirmation]) -> None:
         receipt = self._receipt(item)

@@ -17,11 +17,10 @@ import rlp
 from eth_keys.backends.coincurve import CoinCurveECCBackend
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
-from vpp_sim.chain.addresses import checksum_address
+from vpp_sim.chain.addresses import canonical_address, checksum_address
 from vpp_sim.chain.protocol import TransactionRefusedError
 from vpp_sim.chain.rlp_bytes import Item, encode_integer, encode_rlp
 
@@ -89,7 +88,7 @@ def sign_transaction(
     transaction: Transaction, signer: Signer, *, chain_id: int, nonce: int, fees: Fees
 ) -> SignedTransaction:
     """Return `transaction` signed; the same arguments give the same bytes (RFC 6979)."""
-    to = b"" if transaction.to is None else to_canonical_address(transaction.to)
+    to = b"" if transaction.to is None else canonical_address(transaction.to)
     content: list[Item] = [
         encode_integer(chain_id),
         encode_integer(nonce),

@@ -10,6 +10,7 @@ Memory stays flat: see :mod:`~vpp_sim.chain.pruning`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -18,9 +19,8 @@ from eth.constants import GENESIS_PARENT_HASH
 from eth.exceptions import Revert, VMError
 from eth.vm.spoof import SpoofTransaction
 from eth_tester import EthereumTester, PyEVMBackend
-from eth_utils.address import to_canonical_address
 
-from vpp_sim.chain.addresses import checksum_address
+from vpp_sim.chain.addresses import canonical_address, checksum_address
 from vpp_sim.chain.local import NATIVE_BALANCE_WEI, LocalChain
 from vpp_sim.chain.protocol import Block, CallRevertedError, Log, Receipt
 from vpp_sim.chain.pruning import Pruner
@@ -97,15 +97,20 @@ class EthTesterChain(LocalChain):
     def call(self, to: str, data: bytes) -> bytes:
         """Return what contract `to` answers to `data`; see :meth:`Chain.call`."""
         unsigned = self._chain.create_unsigned_transaction(
-            nonce=0, gas_price=0, gas=_CALL_GAS, to=to_canonical_address(to), value=0, data=data
+            nonce=0, gas_price=0, gas=_CALL_GAS, to=canonical_address(to), value=0, data=data
         )
-        spoofed = SpoofTransaction(unsigned, from_=_NOBODY)
+        state = self._state
+        untouched = state.snapshot()
         try:
-            return bytes(self._chain.get_transaction_result(spoofed, self._head))
+            computation = state.costless_execute_transaction(SpoofTransaction(unsigned, from_=_NOBODY))
+            computation.raise_if_error()
         except Revert as error:
             raise CallRevertedError(bytes(error.args[0])) from error
         except VMError as error:
             raise ChainError(f"call to {to} failed: {error}") from error
+        finally:
+            state.revert(untouched)
+        return bytes(computation.output)
 
     @property
     def _chain(self) -> Any:
@@ -115,18 +120,25 @@ class EthTesterChain(LocalChain):
         account = {"balance": NATIVE_BALANCE_WEI, "nonce": 0, "code": b"", "storage": {}}
         self._backend: Any = PyEVMBackend(
             genesis_parameters=PyEVMBackend.generate_genesis_params({"timestamp": genesis_timestamp_s}),
-            genesis_state={to_canonical_address(address): account for address in wallet.addresses},
+            genesis_state={canonical_address(address): account for address in wallet.addresses},
         )
         self._backend.account_keys = wallet.keys  # else its front end spends from accounts of its own
-        self._state: Any = None
         self._live: WeakSet[_Snapshot] = WeakSet()
+        self._looking: ExitStack | None
+        self._looked_at: Any
         self._read_head()
         self._pruner = Pruner(self._chain.chaindb.db)
 
+    @property
+    def _state(self) -> Any:
+        """What the newest block left behind, to look at it and to try calls on; kept until the next block."""
+        if self._looking is None:
+            self._looking = ExitStack()
+            self._looked_at = self._looking.enter_context(self._chain.get_vm(self._head).in_costless_state())
+        return self._looked_at
+
     def _account(self, address: str) -> tuple[int, int]:
-        if self._state is None:
-            self._state = self._chain.get_vm(self._chain.header).state
-        canonical = to_canonical_address(address)
+        canonical = canonical_address(address)
         return int(self._state.get_nonce(canonical)), int(self._state.get_balance(canonical))
 
     def _prevrandao(self) -> bytes:
@@ -165,7 +177,7 @@ class EthTesterChain(LocalChain):
     def _read_head(self) -> None:
         """Take the header of the newest block; its state is built when somebody asks for an account."""
         self._head: Any = self._chain.get_canonical_head()
-        self._state = None
+        self._looking = self._looked_at = None
 
 
 def _receipts(

@@ -44,11 +44,13 @@ _REGISTER_GAS, _METER_GAS, _DEPOSIT_GAS = 60_000, 85_000, 40_000  # a member
 _LIMIT_GAS, _RELAYED_LIMIT_GAS = 80_000, 150_000
 _MEMBERS_A_TRANSACTION = 100
 _ACCOUNTS_A_CALL = 5_000
-"""A node answers no call of more gas than a block holds; reading an account takes some 3,000."""
+"""A node answers no call of more gas than a block holds; reading an account takes some 2,500."""
 _GAS_MONEY_WEI = 10**16
 """Who owns this much native currency sends transactions: 100,000 gas at 100 gwei."""
 _NEVER_S = 2**64 - 1
 _WORD_BYTES = 32
+_LIST_AT = 2 * _WORD_BYTES
+"""Where the items of a list begin, which is all that a function returns: behind its offset and its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +180,13 @@ class Market:
         ChainError
             If one does not fit into 64 bits.
         """
-        if len(self.chain.accounts) > OFFICERS + _ACCOUNTS_A_CALL and self.member_count > _ACCOUNTS_A_CALL:
-            return self._accounts_one_by_one(self.member_count)
-        answer = self.chain.call(self.market.address, self.market.abi.encode("accounts"))
-        words = np.frombuffer(answer, dtype=">i8").reshape(-1, _WORD_BYTES // 8)
-        count = int(words[2, -1])  # behind two offsets, each list is its length and its items
-        return _narrowed(words[3 : 3 + count]), _narrowed(words[4 + count :])
-
-    def _accounts_one_by_one(self, count: int) -> tuple[IntArray, IntArray]:
-        calls = (self.market.abi.encode("accountOf", member) for member in range(count))
-        answer = b"".join(self.chain.call(self.market.address, data) for data in calls)
-        words = np.frombuffer(answer, dtype=">i8").reshape(count, 3, _WORD_BYTES // 8)
-        return _narrowed(words[:, 0]), _narrowed(words[:, 1])
+        words, full = b"", True
+        while full:
+            read = len(words) // _WORD_BYTES
+            call = self.market.abi.encode("accounts", read, _ACCOUNTS_A_CALL)
+            page = self.chain.call(self.market.address, call)[_LIST_AT:]
+            words, full = words + page, len(page) == _ACCOUNTS_A_CALL * _WORD_BYTES
+        return _unpacked(words)
 
 
 def deploy_market(chain: Chain, terms: Terms) -> Market:
@@ -379,9 +376,15 @@ def _terms_at(market: Contract) -> Terms:
     return Terms(*market.abi.decode("terms", answer))
 
 
-def _narrowed(words: np.ndarray) -> IntArray:
-    """Return signed words of 32 bytes, shape (n, 4) of big-endian int64, as int64."""
-    low = words[:, -1].astype(np.int64)
-    if (words[:, :-1] != (low >> 63)[:, None]).any():
+def _unpacked(words: bytes) -> tuple[IntArray, IntArray]:
+    """Return balances [micro-euro] and traded energies [Wh] of packed accounts (``src/types/Account.sol``)."""
+    halves = np.frombuffer(words, dtype=">u4").reshape(-1, _WORD_BYTES // 4).astype(np.int64)
+    return _narrowed(halves[:, 0:3]), _narrowed(halves[:, 3:6])
+
+
+def _narrowed(parts: IntArray) -> IntArray:
+    """Return signed numbers of 96 bits, shape (n, 3) of 32 bits each, as int64."""
+    low = parts[:, 1] << 32 | parts[:, 2]
+    if (parts[:, 0] != (low >> 63) & 0xFFFFFFFF).any():
         raise ChainError("an account of the market holds more than 64 bits")
     return low

@@ -16,9 +16,9 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
+from vpp_sim.chain.addresses import canonical_address
 from vpp_sim.chain.keccak import keccak_rows
 
 if TYPE_CHECKING:
@@ -235,5 +235,5 @@ def _word(value: object) -> bytes:
     """Return a number, truth value, address or 32 bytes as one word."""
     if isinstance(value, int):
         return value.to_bytes(_WORD_BYTES, "big", signed=value < 0)
-    word = value if isinstance(value, bytes) else to_canonical_address(str(value))
+    word = value if isinstance(value, bytes) else canonical_address(str(value))
     return bytes(word).rjust(_WORD_BYTES, b"\0")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Account} from "../types/Account.sol";
 import {MicroEuro, WattHour} from "../types/Quantities.sol";
 
 /// @title The market's escrow and its ledger of members' accounts
@@ -103,11 +104,13 @@ interface IMarketAccounts {
     /// @return limit The most that a settlement period may debit it [micro-euro].
     function accountOf(uint32 member) external view returns (MicroEuro balance, WattHour traded, MicroEuro limit);
 
-    /// @notice The accounts of all members.
-    /// @dev Anyone may call. Never changes state.
-    /// @return balances What each owns, never negative [micro-euro].
-    /// @return traded What each bought less what it sold, over all that was settled [Wh].
-    function accounts() external view returns (MicroEuro[] memory balances, WattHour[] memory traded);
+    /// @notice Members' accounts, each in one word: 96 bits of balance, never negative [micro-euro], 96 bits of energy
+    /// bought less energy sold [Wh], 64 bits of debit limit [micro-euro].
+    /// @dev Anyone may call. Never changes state. Words, since a client reads them after every period.
+    /// @param first Index of the first member.
+    /// @param most How many to return, fewer if there are no more members.
+    /// @return page One word a member, by index.
+    function accounts(uint32 first, uint32 most) external view returns (Account[] memory page);
 
     /// @notice Locks money of both sides of a new direct trade.
     /// @dev Only `directTrades` may call, unless paused. Can never lock more than either balance holds.

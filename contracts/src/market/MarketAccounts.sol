@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
@@ -12,6 +13,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {DirectTrades} from "../DirectTrades.sol";
 import {IMarketAccounts} from "../interfaces/IMarketAccounts.sol";
 import {MarketHashes} from "../libraries/MarketHashes.sol";
+import {Account} from "../types/Account.sol";
 import {MicroEuro, WattHour, ZERO_MICRO_EURO, ZERO_WATT_HOUR} from "../types/Quantities.sol";
 import {MarketSignatures} from "./MarketSignatures.sol";
 
@@ -19,13 +21,6 @@ import {MarketSignatures} from "./MarketSignatures.sol";
 /// @dev The currency must move exactly what it is told to (no fee on transfer), as `SettlementCurrency` does.
 abstract contract MarketAccounts is MarketSignatures, Nonces, Pausable, ReentrancyGuardTransient, IMarketAccounts {
     using SafeERC20 for IERC20;
-
-    /// @dev What a member owns [micro-euro], has traded [Wh] and may be debited a period [micro-euro]; one storage slot.
-    struct Account {
-        int96 balance;
-        int96 traded;
-        uint64 limit;
-    }
 
     IERC20 private immutable _currency;
     DirectTrades internal immutable _directTrades;
@@ -155,21 +150,19 @@ abstract contract MarketAccounts is MarketSignatures, Nonces, Pausable, Reentran
         override
         returns (MicroEuro balance, WattHour traded, MicroEuro limit)
     {
-        Account memory account = _accounts[member];
-        balance = MicroEuro.wrap(account.balance);
-        traded = WattHour.wrap(account.traded);
-        limit = MicroEuro.wrap(int128(uint128(account.limit)));
+        Account account = _accounts[member];
+        balance = MicroEuro.wrap(int128(account.balanceOf()));
+        traded = WattHour.wrap(int128(account.tradedOf()));
+        limit = MicroEuro.wrap(int128(account.limitOf()));
     }
 
     /// @inheritdoc IMarketAccounts
-    function accounts() external view override returns (MicroEuro[] memory balances, WattHour[] memory traded) {
-        uint256 count = _registry.memberCount();
-        balances = new MicroEuro[](count);
-        traded = new WattHour[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            Account memory account = _accounts[uint32(i)];
-            (balances[i], traded[i]) = (MicroEuro.wrap(account.balance), WattHour.wrap(account.traded));
-        }
+    function accounts(uint32 first, uint32 most) external view override returns (Account[] memory page) {
+        uint256 end = Math.min(_registry.memberCount(), uint256(first) + most);
+        if (end <= first) return page;
+        uint256 count = end - first;
+        page = new Account[](count);
+        for (uint256 i = 0; i < count; ++i) page[i] = _accounts[first + uint32(i)];
     }
 
     /// @inheritdoc IMarketAccounts
@@ -188,19 +181,19 @@ abstract contract MarketAccounts is MarketSignatures, Nonces, Pausable, Reentran
     }
 
     /// @dev Reads a member's account from its slot.
-    function _account(uint32 member) internal view returns (Account memory) {
+    function _account(uint32 member) internal view returns (Account) {
         return _accounts[member];
     }
 
     /// @dev Moves a member's account by an amount to pay [micro-euro] and traded energy [Wh]; reverts if the balance would
     /// fall below zero. `account` is what the slot holds, so that it is read once.
-    function _book(uint32 member, Account memory account, int256 amount, int256 traded) internal {
-        int256 balance = account.balance;
+    function _book(uint32 member, Account account, int256 amount, int256 traded) internal {
+        int256 balance = account.balanceOf();
         if (balance < amount) revert MarketInsufficientBalance(member, MicroEuro.wrap(int128(balance)), _wrap(amount));
-        // No balance exceeds the escrow, which fits into 96 bits.
-        account.balance = int96(balance - amount);
-        account.traded = _toInt96(account.traded + traded);
-        _accounts[member] = account;
+        // No balance exceeds the escrow, which fits into 96 bits; amounts and energies are of 128 bits at most.
+        unchecked {
+            _accounts[member] = account.moved(balance - amount, account.tradedOf() + traded);
+        }
     }
 
     /// @dev Takes an amount [micro-euro] from a balance; reverts if it is not there.
@@ -250,7 +243,7 @@ abstract contract MarketAccounts is MarketSignatures, Nonces, Pausable, Reentran
     /// @dev Stores a limit that fits into 64 bits and is not negative.
     function _setDebitLimit(uint32 member, MicroEuro limit) private {
         if (limit < ZERO_MICRO_EURO) revert MarketInvalidAmount(limit);
-        _accounts[member].limit = SafeCast.toUint64(limit.toUint256());
+        _accounts[member] = _accounts[member].withLimit(limit);
         emit DebitLimitSet(member, limit);
     }
 

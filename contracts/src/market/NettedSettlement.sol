@@ -5,6 +5,7 @@ import {INettedSettlement} from "../interfaces/INettedSettlement.sol";
 import {LineRules} from "../libraries/LineRules.sol";
 import {MarketHashes} from "../libraries/MarketHashes.sol";
 import {SettlementEntries} from "../libraries/SettlementEntries.sol";
+import {Account} from "../types/Account.sol";
 import {Line, Settlement, SignedMandate} from "../types/MarketTypes.sol";
 import {MicroEuro, WattHour} from "../types/Quantities.sol";
 import {PooledSettlement} from "./PooledSettlement.sol";
@@ -61,34 +62,36 @@ abstract contract NettedSettlement is PooledSettlement, INettedSettlement {
     function _bookAll(bytes calldata entries) private returns (MicroEuro, WattHour) {
         uint256 count = _registry.memberCount();
         uint256 lowest = 0;
-        int128 money = 0;
-        int128 energy = 0;
-        int128 debits = 0;
-        int128 bought = 0;
+        int256 money = 0;
+        int256 energy = 0;
+        int256 debits = 0;
+        int256 bought = 0;
         for (uint256 offset = 0; offset < entries.length; offset += SettlementEntries.ENTRY_BYTES) {
-            (uint32 member, int64 amount, int64 traded) = entries.read(offset);
+            (uint32 member, int256 amount, int256 traded) = entries.read(offset);
             if (member < lowest) revert MarketInvalidOrderOfMembers(member);
             if (member >= count) revert MarketInvalidMember(member);
-            lowest = uint256(member) + 1;
             _bookEntry(member, amount, traded);
             // Members ascend, so there are at most 2^32 entries of 64 bits: the sums stay within 96 bits.
             unchecked {
+                lowest = uint256(member) + 1;
                 money += amount;
                 energy += traded;
                 if (amount > 0) debits += amount;
                 if (traded > 0) bought += traded;
             }
         }
-        if (money != 0) revert MarketUnbalancedMoney(MicroEuro.wrap(money));
-        if (energy != 0) revert MarketUnbalancedEnergy(WattHour.wrap(energy));
-        return (MicroEuro.wrap(debits), WattHour.wrap(bought));
+        if (money != 0) revert MarketUnbalancedMoney(MicroEuro.wrap(int128(money)));
+        if (energy != 0) revert MarketUnbalancedEnergy(WattHour.wrap(int128(energy)));
+        return (MicroEuro.wrap(int128(debits)), WattHour.wrap(int128(bought)));
     }
 
-    /// @dev Books one entry within its member's limit and balance.
-    function _bookEntry(uint32 member, int64 amount, int64 traded) private {
-        Account memory account = _account(member);
-        MicroEuro limit = _limitOf(account);
-        if (limit < MicroEuro.wrap(amount)) revert MarketDebitLimitExceeded(member, limit, MicroEuro.wrap(amount));
+    /// @dev Books one entry within its member's limit [micro-euro] and balance.
+    function _bookEntry(uint32 member, int256 amount, int256 traded) private {
+        Account account = _account(member);
+        int256 limit = account.limitOf();
+        if (limit < amount) {
+            revert MarketDebitLimitExceeded(member, MicroEuro.wrap(int128(limit)), MicroEuro.wrap(int128(amount)));
+        }
         _book(member, account, amount, traded);
     }
 
@@ -107,7 +110,9 @@ abstract contract NettedSettlement is PooledSettlement, INettedSettlement {
     {
         if (keccak256(entries) != settlement.content) revert MarketUnknownSettlement(settlement.period);
         _requireOpenWindow(NETTED, settlement);
-        (uint32 member, int64 amount, int64 traded) = entries.read(index * SettlementEntries.ENTRY_BYTES);
-        return Line(member, MicroEuro.wrap(amount), WattHour.wrap(traded));
+        uint256 offset = index * SettlementEntries.ENTRY_BYTES;
+        if (offset >= entries.length) revert MarketUnknownSettlement(settlement.period);
+        (uint32 member, int256 amount, int256 traded) = entries.read(offset);
+        return Line(member, MicroEuro.wrap(int128(amount)), WattHour.wrap(int128(traded)));
     }
 }

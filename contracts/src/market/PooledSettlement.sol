@@ -6,7 +6,7 @@ import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 import {IPooledSettlement} from "../interfaces/IPooledSettlement.sol";
 import {MarketHashes} from "../libraries/MarketHashes.sol";
 import {Mandate, Settlement, SignedMandate} from "../types/MarketTypes.sol";
-import {MicroEuro, WattHour} from "../types/Quantities.sol";
+import {WattHour} from "../types/Quantities.sol";
 import {OperatorSeat} from "./OperatorSeat.sol";
 
 /// @title Periods, challenge windows and evidence
@@ -78,11 +78,6 @@ abstract contract PooledSettlement is OperatorSeat, IPooledSettlement {
     function _requireReadingOf(uint32 member, uint64 period) internal view returns (WattHour) {
         (bytes32 meter, address oracle) = _registry.meterOf(member);
         return _directTrades.requireReading(oracle, meter, period);
-    }
-
-    /// @dev The most that a period may debit an account [micro-euro].
-    function _limitOf(Account memory account) internal pure returns (MicroEuro) {
-        return MicroEuro.wrap(int128(uint128(account.limit)));
     }
 
     /// @dev When the challenge window of a settlement closes [s]; reverts if the period was not settled so.

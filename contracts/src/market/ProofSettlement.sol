@@ -6,6 +6,7 @@ import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProo
 import {IProofSettlement} from "../interfaces/IProofSettlement.sol";
 import {LineRules} from "../libraries/LineRules.sol";
 import {MarketHashes} from "../libraries/MarketHashes.sol";
+import {Account} from "../types/Account.sol";
 import {Line, Settlement, SignedMandate, TradeLeaf} from "../types/MarketTypes.sol";
 import {MicroEuro, WattHour, ZERO_MICRO_EURO} from "../types/Quantities.sol";
 import {PooledSettlement} from "./PooledSettlement.sol";
@@ -55,8 +56,8 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
         _requireClosedWindow(PROOF, settlement);
         _requireLeaf(settlement, line, proof);
         _closeLine(settlement.period, line.member);
-        Account memory account = _account(line.member);
-        MicroEuro limit = _limitOf(account);
+        Account account = _account(line.member);
+        MicroEuro limit = MicroEuro.wrap(int128(account.limitOf()));
         if (limit < line.amount) revert MarketDebitLimitExceeded(line.member, limit, line.amount);
         MicroEuro pot = _pots[settlement.period];
         if (pot + line.amount < ZERO_MICRO_EURO) revert MarketPotTooSmall(pot, ZERO_MICRO_EURO - line.amount);
@@ -97,9 +98,10 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
         for (uint256 i = 0; i < lines.length; ++i) {
             Line calldata line = lines[i];
             if ((ZERO_MICRO_EURO < line.amount) != debits || isClosed(period, line.member)) continue;
-            Account memory account = _account(line.member);
+            Account account = _account(line.member);
             MicroEuro pot = _pots[period];
-            if (_limitOf(account) < line.amount || MicroEuro.wrap(account.balance) < line.amount) continue;
+            int256 amount = MicroEuro.unwrap(line.amount);
+            if (account.limitOf() < amount || account.balanceOf() < amount) continue;
             if (pot + line.amount < ZERO_MICRO_EURO) continue;
             _closeLine(period, line.member);
             _bookLine(period, line, account, pot);
@@ -108,7 +110,7 @@ abstract contract ProofSettlement is PooledSettlement, IProofSettlement {
     }
 
     /// @dev Books a line that was just closed against the pot.
-    function _bookLine(uint64 period, Line calldata line, Account memory account, MicroEuro pot) private {
+    function _bookLine(uint64 period, Line calldata line, Account account, MicroEuro pot) private {
         _pots[period] = pot + line.amount;
         _book(line.member, account, MicroEuro.unwrap(line.amount), WattHour.unwrap(line.traded));
         emit LineClaimed(period, line.member, line.amount);

@@ -42,8 +42,8 @@ def test_arguments_follow_as_words(currency):
 
 def test_one_answer_is_a_value_and_several_are_a_tuple(settlement):
     assert settlement.decode("totalEscrow", word(-3)) == -3
-    lists = word(64) + word(128) + word(1) + word(7) + word(1) + word(-9)
-    assert settlement.decode("accounts", lists) == ((7,), (-9,))
+    assert settlement.decode("accountOf", word(7) + word(-9) + word(5)) == (7, -9, 5)
+    assert settlement.decode("accounts", word(32) + word(2) + word(7) + word(9)) == (7, 9)
 
 
 def test_callees_lend_their_errors_but_not_their_functions(settlement):

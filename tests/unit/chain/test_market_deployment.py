@@ -82,10 +82,12 @@ def test_a_market_of_other_keys_is_not_taken() -> None:
         Market.at(market.chain, market.addresses()).require_officers()
 
 
-def test_accounts_too_many_for_one_call_are_read_one_by_one(market, monkeypatch) -> None:
-    monkeypatch.setattr(market_module, "_ACCOUNTS_A_CALL", 2)
-    balances, traded_wh = market.accounts()
-    assert (balances.tolist(), traded_wh.tolist()) == (BALANCES.tolist(), [0, 0, 0])
+def test_accounts_too_many_for_one_call_are_read_in_pages(market, monkeypatch) -> None:
+    for page in (1, 2, 3):
+        monkeypatch.setattr(market_module, "_ACCOUNTS_A_CALL", page)
+        balances, traded_wh = market.accounts()
+        assert (balances.tolist(), traded_wh.tolist()) == (BALANCES.tolist(), [0, 0, 0])
+    assert market.market.call("accounts", 3, 2) == market.market.call("accounts", 9, 2**32 - 1) == ()
 
 
 def test_a_member_without_gas_money_has_its_signature_relayed() -> None:
