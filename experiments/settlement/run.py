@@ -51,7 +51,7 @@ def costs(*, jobs: int, quick: bool) -> dict[str, Any]:
     rows = [row for members in sizes for name in measured for row in kinds.measure(name, members)]
     reasons = {f"{row['kind']}/{row['members']}/{row['backend']}": row["reason"] for row in rows if "reason" in row}
     found: dict[str, Any] = {key: kinds.by_kind(rows, key) for key in KIND_KEYS}
-    return found | kinds.prove_many() | {"beside_gas": kinds.BESIDE_GAS, "does_not_fit": reasons, "missing": missing}
+    return found | kinds.prove_many() | {"beside_gas": kinds.beside(), "does_not_fit": reasons, "missing": missing}
 
 
 def swept(*, jobs: int, quick: bool) -> dict[str, Any]:
