@@ -73,10 +73,9 @@ def blended_prices(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, Flo
     >>> blended_prices(MidMarketRate().clear(book), book)
     (array([0.19]), array([0.15]))
     """
-    money_eur = clearing.energy_kwh * clearing.price_eur_per_kwh
     bought_kwh, sold_kwh = filled(clearing, book)
-    paid_eur = _sum_by(book.buyer, clearing.buyer, money_eur)
-    earned_eur = _sum_by(book.seller, clearing.seller, money_eur)
+    paid_eur = _sum_by(book.buyer, clearing.buyer, clearing.energy_kwh * clearing.paid_eur_per_kwh)
+    earned_eur = _sum_by(book.seller, clearing.seller, clearing.energy_kwh * clearing.price_eur_per_kwh)
     return (
         _blend(paid_eur, bought_kwh, book.bid_kwh, book.retail_eur_per_kwh),
         _blend(earned_eur, sold_kwh, book.ask_kwh, book.feed_in_eur_per_kwh),

@@ -101,7 +101,8 @@ def at_one_price(buyer: IntArray, seller: IntArray, energy_kwh: FloatArray, pric
         The market's price [EUR/kWh]; not used where there are no pairs.
     """
     market_eur_per_kwh = float(price_eur_per_kwh) if energy_kwh.size else math.nan
-    return Clearing(buyer, seller, energy_kwh, np.full(energy_kwh.shape, market_eur_per_kwh), market_eur_per_kwh)
+    price, fee = np.full(energy_kwh.shape, market_eur_per_kwh), np.zeros(energy_kwh.shape)
+    return Clearing(buyer, seller, energy_kwh, price, fee, market_eur_per_kwh)
 
 
 def pro_rata(book: OrderBook, price_eur_per_kwh: float) -> Clearing:

@@ -37,11 +37,16 @@ class OrderBook:
         What a buyer pays its retailer for energy that it does not buy here [EUR/kWh].
     feed_in_eur_per_kwh : float
         What a seller is paid for energy that it does not sell here [EUR/kWh].
+    minimum_kwh : float, default 0
+        Least energy that the market trades for an order [kWh]: one that would be filled with less stays outside.
+    connection : ndarray of int, shape (n,), optional
+        Where each prosumer, by its index, is connected to the feeder, for mechanisms that look at it.
 
     Raises
     ------
     PhysicsError
-        If shapes differ, an energy is negative, a number is not finite, or a prosumer has two orders.
+        If shapes differ, an energy is negative, a number is not finite, a prosumer has two orders, or one has no
+        connection.
 
     Examples
     --------
@@ -62,6 +67,8 @@ class OrderBook:
     ask_eur_per_kwh: FloatArray
     retail_eur_per_kwh: float
     feed_in_eur_per_kwh: float
+    minimum_kwh: float = 0.0
+    connection: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes, signs and ids."""
@@ -77,15 +84,23 @@ class OrderBook:
             require_finite(f"{name}_eur_per_kwh", price_eur_per_kwh)
         if not np.isfinite([self.retail_eur_per_kwh, self.feed_in_eur_per_kwh]).all():
             raise PhysicsError("retail and feed-in prices must be finite")
+        if not (np.isfinite(self.minimum_kwh) and self.minimum_kwh >= 0):
+            raise PhysicsError(f"minimum_kwh is {self.minimum_kwh:g}, expected 0 or above")
         owners = np.sort(np.concatenate([self.buyer, self.seller]))
         twice = owners[1:][owners[1:] == owners[:-1]]
         if twice.size:
             raise PhysicsError(f"prosumer {twice[0]} has more than one order")
+        if self.connection is not None and owners.size and owners[-1] >= self.connection.size:
+            raise PhysicsError(f"prosumer {owners[-1]} has no connection: there are {self.connection.size}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clearing:
-    """The trades of one step, as pairs; each pair has one price, so the budget balances by construction.
+    """The trades of one step, as pairs: what each buyer pays its seller, and what it pays the market beside that.
+
+    A buyer pays price and fee, a seller is paid the price. Most mechanisms take no fee, and their budget balances pair
+    by pair. Where buyers and sellers see different prices, the difference is the fee, which goes to whoever runs the
+    market; a negative one is what she adds.
 
     Attributes
     ----------
@@ -97,8 +112,10 @@ class Clearing:
         Energy of the pair [kWh], positive.
     price_eur_per_kwh : ndarray, shape (M,)
         What the buyer pays the seller [EUR/kWh].
+    fee_eur_per_kwh : ndarray, shape (M,)
+        What the buyer pays the market on top, of either sign [EUR/kWh].
     market_eur_per_kwh : float
-        The one price of the market [EUR/kWh]; NaN where nothing was traded or pairs differ in price.
+        The one price that sellers are paid [EUR/kWh]; NaN where nothing was traded or pairs differ in price.
 
     Raises
     ------
@@ -110,6 +127,7 @@ class Clearing:
     seller: IntArray
     energy_kwh: FloatArray
     price_eur_per_kwh: FloatArray
+    fee_eur_per_kwh: FloatArray
     market_eur_per_kwh: float
 
     def __post_init__(self) -> None:
@@ -120,6 +138,18 @@ class Clearing:
         require_shape("price_eur_per_kwh", self.price_eur_per_kwh, self.buyer.shape)
         require_non_negative("energy_kwh", self.energy_kwh)
         require_finite("price_eur_per_kwh", self.price_eur_per_kwh)
+        require_shape("fee_eur_per_kwh", self.fee_eur_per_kwh, self.buyer.shape)
+        require_finite("fee_eur_per_kwh", self.fee_eur_per_kwh)
+
+    @property
+    def paid_eur_per_kwh(self) -> FloatArray:
+        """What each pair's buyer pays in all, price and fee, shape (M,) [EUR/kWh]."""
+        return self.price_eur_per_kwh + self.fee_eur_per_kwh
+
+    @property
+    def surplus_eur(self) -> float:
+        """What buyers pay more than sellers are paid; negative is a deficit [EUR]."""
+        return float(self.energy_kwh @ self.fee_eur_per_kwh)
 
     @property
     def traded_kwh(self) -> float:
@@ -131,7 +161,8 @@ class ClearingMechanism(Protocol):
     """A local market: orders in, trades out, nothing remembered in between.
 
     A mechanism leaves its book unchanged, gives the same clearing for the same book, never fills an order beyond its
-    energy, never trades against an order's limit price, and lists at most B + S - 1 pairs.
+    energy and lists at most B + S - 1 pairs. A buyer pays, fee included, no more than its limit, and a seller is paid
+    no less than its own, unless the mechanism says that it looks at the community as a whole.
     """
 
     def clear(self, book: OrderBook) -> Clearing:

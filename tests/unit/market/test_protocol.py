@@ -37,6 +37,8 @@ def test_a_sound_book_is_accepted():
         ({"seller": np.array([1])}, "prosumer 1 has more than one order"),
         ({"buyer": np.array([0.0, 1.0])}, r"owners of bids must be a vector of integers, not float64\(2,\)"),
         ({"retail_eur_per_kwh": np.nan}, "retail and feed-in prices must be finite"),
+        ({"minimum_kwh": -1.0}, "minimum_kwh is -1, expected 0 or above"),
+        ({"connection": np.array([5, 5])}, "prosumer 2 has no connection: there are 2"),
     ],
 )
 def test_an_unsound_book_is_refused(changes, message):
@@ -47,13 +49,23 @@ def test_an_unsound_book_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (([0], [1, 2], [1.0], [0.1]), "1 buyers cannot be paired with 2 sellers"),
-        (([0], [1], [1.0, 2.0], [0.1]), "energy_kwh has shape"),
-        (([0], [1], [1.0], [0.1, 0.2]), "price_eur_per_kwh has shape"),
-        (([0], [1], [-1.0], [0.1]), "energy_kwh is negative"),
-        (([0], [1], [1.0], [np.nan]), "price_eur_per_kwh has 1 values that are not finite"),
+        (([0], [1, 2], [1.0], [0.1], [0.0]), "1 buyers cannot be paired with 2 sellers"),
+        (([0], [1], [1.0, 2.0], [0.1], [0.0]), "energy_kwh has shape"),
+        (([0], [1], [1.0], [0.1, 0.2], [0.0]), "price_eur_per_kwh has shape"),
+        (([0], [1], [-1.0], [0.1], [0.0]), "energy_kwh is negative"),
+        (([0], [1], [1.0], [np.nan], [0.0]), "price_eur_per_kwh has 1 values that are not finite"),
+        (([0], [1], [1.0], [0.1], [0.0, 0.0]), "fee_eur_per_kwh has shape"),
+        (([0], [1], [1.0], [0.1], [np.inf]), "fee_eur_per_kwh has 1 values that are not finite"),
     ],
 )
 def test_an_unsound_clearing_is_refused(fields, message):
     with pytest.raises(PhysicsError, match=message):
         Clearing(*(np.array(field) for field in fields), market_eur_per_kwh=np.nan)
+
+
+def test_what_a_buyer_pays_is_price_and_fee():
+    """Buyers 85, sellers 90, two trades: the textbook deficit of 10."""
+    pair = np.arange(2)
+    clearing = Clearing(pair, pair + 2, np.ones(2), np.full(2, 90.0), np.full(2, -5.0), 90.0)
+    assert clearing.paid_eur_per_kwh.tolist() == [85.0, 85.0]
+    assert clearing.surplus_eur == -10.0
