@@ -85,7 +85,17 @@ def _trades(world: World, net: np.ndarray, buy: np.ndarray) -> pd.DataFrame:
             price = (buy[tick] - LEVIES + FEED_IN) / 2
             energy = matched[buyer, seller]
             rows.append(
-                (tick, world.time[tick], world.homes[buyer], world.homes[seller], energy, energy, price, energy * price)
+                (
+                    tick,
+                    world.time[tick],
+                    world.homes[buyer],
+                    world.homes[seller],
+                    energy,
+                    energy,
+                    price,
+                    0.0,
+                    energy * price,
+                )
             )
     return pd.DataFrame(rows, columns=list(empty_frame("trades").columns)) if rows else empty_frame("trades", ZONE)
 

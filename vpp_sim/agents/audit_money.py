@@ -126,10 +126,12 @@ class MoneyAudit:
         def names(i: int) -> str:
             return f"the trade {self._accounts[trades.seller[i]]} to {self._accounts[trades.buyer[i]]}"
 
-        above = np.maximum(trades.price_eur_per_kwh - trades.bid_eur_per_kwh, 0.0)
-        below = np.maximum(trades.ask_eur_per_kwh - trades.price_eur_per_kwh, 0.0)
-        self._raise_for(step, "price above the bid", above, names, _EUR_PER_KWH, "EUR/kWh")
-        self._raise_for(step, "price below the ask", below, names, _EUR_PER_KWH, "EUR/kWh")
+        if trades.limits_bind:
+            paid = trades.price_eur_per_kwh + trades.fee_eur_per_kwh
+            above = np.maximum(paid - trades.bid_eur_per_kwh, 0.0)
+            below = np.maximum(trades.ask_eur_per_kwh - trades.price_eur_per_kwh, 0.0)
+            self._raise_for(step, "price above the bid", above, names, _EUR_PER_KWH, "EUR/kWh")
+            self._raise_for(step, "price below the ask", below, names, _EUR_PER_KWH, "EUR/kWh")
         self._raise_for(step, "delivery", settlement.delivered_kwh - self._deliverable(trades), names, _KWH, "kWh")
         due = settlement.delivered_kwh * trades.price_eur_per_kwh * MICRO_EUR_PER_EUR
         self._raise_for(step, "payment", settlement.trade_micro_eur - due, names, _ROUNDING, "micro-EUR")
@@ -182,6 +184,7 @@ class MoneyAudit:
             "retail_energy": ("vpp", (self._buy[step] - levies) * np.maximum(drawn_kwh - bought_kwh, 0.0)),
             "levies": ("grid_operator", levies * drawn_kwh),
             "feed_in": ("vpp", -feed_in * np.maximum(fed_kwh - sold_kwh, 0.0)),
+            "market_fee": ("vpp", np.bincount(trades.buyer, delivered_kwh * trades.fee_eur_per_kwh, minlength=self._n)),
             "day_ahead": ("vpp", np.array([position_kwh * price])),
             "imbalance": ("vpp", np.array([imbalance_kwh * (price + spread * abs(price))])),
             "losses": ("grid_operator", np.array([self._world.flow.read().loss_kw * self._clock.step_h * price])),

@@ -26,8 +26,9 @@ _VPP, _WHOLESALE, _GRID_OPERATOR = (ACCOUNTS.index(name) for name in ("vpp", "wh
 class Ledger:
     """Writes what every account pays and gets.
 
-    Homes pay the VPP for energy and feed the rest in; trades pay between homes; levies on every kWh drawn go to the
-    grid operator, who buys the feeder's losses; the VPP pays the wholesale market for its position and its imbalance.
+    Homes pay the VPP for energy and feed the rest in; trades pay between homes, and the local market's fees go to the
+    VPP, who runs it; levies on every kWh drawn go to the grid operator, who buys the feeder's losses; the VPP pays the
+    wholesale market for its position and its imbalance.
     Trades are paid for what was delivered: if the feeder curtails a seller, all her trades shrink alike.
 
     Parameters
@@ -77,6 +78,8 @@ class Ledger:
         imbalance_kwh, entries = self._wholesale(step, float(net_kwh.sum()))
         entries |= self._retail(step, trades, delivered_kwh, import_kwh, export_kwh)
         entries["local_trade"] = self._pairs(trades, trade_micro_eur)
+        fee_eur: FloatArray = np.bincount(trades.buyer, delivered_kwh * trades.fee_eur_per_kwh, minlength=self._n)
+        entries["market_fee"] = self._homes_with(_VPP, fee_eur)
         entries["losses"] = self._between(
             _GRID_OPERATOR, _WHOLESALE, flow.loss_kw * self._clock.step_h * self._price[step]
         )

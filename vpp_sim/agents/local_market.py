@@ -80,8 +80,10 @@ class LocalMarket:
                 seller=home_of[clearing.seller],
                 energy_kwh=clearing.energy_kwh,
                 price_eur_per_kwh=clearing.price_eur_per_kwh,
+                fee_eur_per_kwh=clearing.fee_eur_per_kwh,
                 bid_eur_per_kwh=limit[clearing.buyer],
                 ask_eur_per_kwh=limit[clearing.seller],
+                limits_bind=self._mechanism.keeps_limits,
             )
         )
 

@@ -185,6 +185,7 @@ class Scribe:
                     "energy_kwh": trades.energy_kwh,
                     "delivered_kwh": settlement.delivered_kwh,
                     "price_eur_per_kwh": trades.price_eur_per_kwh,
+                    "fee_eur_per_kwh": trades.fee_eur_per_kwh,
                     "amount_eur": settlement.trade_micro_eur / MICRO_EUR_PER_EUR,
                 },
             )

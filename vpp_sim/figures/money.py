@@ -24,7 +24,7 @@ _LABELLED_HOMES = 40
 _ITEM_COLOURS = dict(
     zip(
         ITEMS,
-        (_C["blue"], "#9A9A9A", _C["green"], _C["orange"], _C["pink"], _C["sky"], "#5B4B8A", _C["yellow"]),
+        (_C["blue"], "#9A9A9A", _C["green"], _C["orange"], "#A65628", _C["pink"], _C["sky"], "#5B4B8A", _C["yellow"]),
         strict=True,
     )
 )

@@ -36,7 +36,7 @@ __all__ = ["write_report"]
 _BILL_LABELS = {
     "home": "home", "import_kwh": "drawn", "export_kwh": "fed in", "bought_kwh": "bought locally",
     "sold_kwh": "sold locally", "retail_energy_eur": "energy", "levies_eur": "levies", "feed_in_eur": "feed-in",
-    "local_trade_eur": "local trades", "guarantee_eur": "refund", "total_eur": "bill",
+    "local_trade_eur": "local trades", "market_fee_eur": "market fees", "guarantee_eur": "refund", "total_eur": "bill",
     "default_bill_eur": "default bill", "counterfactual_total_eur": "without VPP", "saving_eur": "saved",
 }  # fmt: skip
 _BILL_ROWS = 200

@@ -125,14 +125,20 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class LocalTrades:
-    """Trades agreed between homes, each array of shape (M,), with the limit prices of both sides."""
+    """Trades agreed between homes, each array of shape (M,), with the limit prices of both sides.
+
+    A buyer pays its seller the price and the market the fee. `limits_bind` is whether the mechanism promises both sides
+    a price within their limits.
+    """
 
     buyer: IntArray
     seller: IntArray
     energy_kwh: FloatArray
     price_eur_per_kwh: FloatArray
+    fee_eur_per_kwh: FloatArray
     bid_eur_per_kwh: FloatArray
     ask_eur_per_kwh: FloatArray
+    limits_bind: bool = True
 
 
 @dataclass(frozen=True, slots=True)

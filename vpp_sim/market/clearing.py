@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ __all__ = ["MidMarketRate", "NoTrade", "UniformPrice"]
 @dataclass(frozen=True, slots=True)
 class NoTrade:
     """Nobody trades: everyone deals with the retailer, the reference that every other mechanism is measured against."""
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return no trades."""
@@ -50,6 +53,8 @@ class MidMarketRate:
     >>> round(clearing.market_eur_per_kwh, 12), clearing.traded_kwh
     (0.15, 60.0)
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades at the mid-market rate."""
@@ -94,6 +99,7 @@ class UniformPrice:
     (2.0, 87.5)
     """
 
+    keeps_limits: ClassVar[bool] = True
     k: float = 0.5
 
     def __post_init__(self) -> None:

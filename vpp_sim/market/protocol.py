@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -161,9 +161,16 @@ class ClearingMechanism(Protocol):
     """A local market: orders in, trades out, nothing remembered in between.
 
     A mechanism leaves its book unchanged, gives the same clearing for the same book, never fills an order beyond its
-    energy and lists at most B + S - 1 pairs. A buyer pays, fee included, no more than its limit, and a seller is paid
-    no less than its own, unless the mechanism says that it looks at the community as a whole.
+    energy and lists at most B + S - 1 pairs.
+
+    Attributes
+    ----------
+    keeps_limits : bool
+        Whether no buyer pays, fee included, more than its limit, and no seller is paid less than its own. A mechanism
+        that looks at the community as a whole does not promise that.
     """
+
+    keeps_limits: ClassVar[bool]
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades that `book` leads to."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HOME_ITEMS", "make_bills"]
 
-HOME_ITEMS = ("retail_energy", "levies", "feed_in", "local_trade", "guarantee")
+HOME_ITEMS = ("retail_energy", "levies", "feed_in", "local_trade", "market_fee", "guarantee")
 """Items of the ledger that a home may be charged for."""
 
 

@@ -21,7 +21,17 @@ __all__ = ["ACCOUNTS", "FORECAST_LEVELS", "ITEMS", "TABLES", "table_schema", "un
 Schema: TypeAlias = Any
 """A ``pyarrow.Schema``; pyarrow ships no types."""
 
-ITEMS = ("retail_energy", "levies", "feed_in", "local_trade", "day_ahead", "imbalance", "losses", "guarantee")
+ITEMS = (
+    "retail_energy",
+    "levies",
+    "feed_in",
+    "local_trade",
+    "market_fee",
+    "day_ahead",
+    "imbalance",
+    "losses",
+    "guarantee",
+)
 """Items of the ledger, in the order in which reports list them."""
 
 ACCOUNTS = ("vpp", "wholesale", "grid_operator")
@@ -109,7 +119,8 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("seller", _STR, "", "Name of the selling home."),
         ("energy_kwh", _F, "kWh", "Energy agreed."),
         ("delivered_kwh", _F, "kWh", "Energy delivered."),
-        ("price_eur_per_kwh", _F, "EUR/kWh", "Price of the trade."),
+        ("price_eur_per_kwh", _F, "EUR/kWh", "What the buyer pays the seller."),
+        ("fee_eur_per_kwh", _F, "EUR/kWh", "What the buyer pays the market on top; negative is what the market adds."),
         ("amount_eur", _F, "EUR", "What the buyer paid the seller for the energy delivered."),
     ),
     "forecasts": (
@@ -188,6 +199,7 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("levies_eur", _F, "EUR", "Levies, passed on to the grid operator."),
         ("feed_in_eur", _F, "EUR", "Payment for energy fed in, negative."),
         ("local_trade_eur", _F, "EUR", "Cost of local trades; negative where the home earned."),
+        ("market_fee_eur", _F, "EUR", "Fees of the local market; negative where it added something."),
         ("guarantee_eur", _F, "EUR", "Refund of what exceeded the default bill, negative."),
         ("total_eur", _F, "EUR", "The bill: sum of all items."),
         ("default_bill_eur", _F, "EUR", "Cost of the same metered energy at the default tariff."),

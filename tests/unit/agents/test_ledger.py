@@ -22,6 +22,7 @@ TRADE = LocalTrades(
     seller=np.array([1]),
     energy_kwh=np.array([2.0]),
     price_eur_per_kwh=np.array([0.06]),
+    fee_eur_per_kwh=np.array([0.01]),
     bid_eur_per_kwh=np.array([0.09]),
     ask_eur_per_kwh=np.array([0.03]),
 )
@@ -73,6 +74,7 @@ def test_every_item_by_hand() -> None:
         "levies": [520_000, 0, 0, 0, -520_000],  # all 4 kWh drawn
         "feed_in": [0, -30_000, 30_000, 0, 0],  # 1 kWh left at 0.03
         "local_trade": [120_000, -120_000, 0, 0, 0],  # 2 kWh at 0.06
+        "market_fee": [20_000, 0, -20_000, 0, 0],  # and 0.01 a kWh to the VPP, who runs the market
         "day_ahead": [0, 0, 20_000, -20_000, 0],  # 0.4 kWh at 0.05
         "imbalance": [0, 0, 37_500, -37_500, 0],  # 0.6 kWh short at 0.0625
         "losses": [0, 0, 0, -5_000, 5_000],  # 0.1 kWh at 0.05
@@ -88,6 +90,7 @@ def test_a_curtailed_seller_is_paid_for_what_she_delivered() -> None:
     settlement = world.settlement.read()
     assert settlement.delivered_kwh.tolist() == [1.0]
     assert settlement.entries_micro_eur["local_trade"].tolist() == [60_000, -60_000, 0, 0, 0]
+    assert settlement.entries_micro_eur["market_fee"].tolist() == [10_000, 0, -10_000, 0, 0]
     assert settlement.entries_micro_eur["retail_energy"].tolist() == [270_000, 0, -270_000, 0, 0]
     assert settlement.entries_micro_eur["feed_in"].tolist() == [0, 0, 0, 0, 0]
 
@@ -103,11 +106,11 @@ def test_balances_run_on_and_sum_to_zero() -> None:
 
 
 def test_the_guarantee_refunds_what_exceeds_the_default_bill() -> None:
-    """At a retail price of 0.30 home 0 pays (0.17 * 2 + 0.13 * 4 + 0.06 * 2) = 0.98 EUR; by default 0.22 * 4 = 0.88."""
+    """At a retail price of 0.30 home 0 pays 0.17 * 2 + 0.13 * 4 + 0.07 * 2 = 1.00 EUR; by default 0.22 * 4 = 0.88."""
     world, books = ledger(steps=1, buy=0.30)
     settle(world, books, 0, [4.0, -3.0])
     settlement = world.settlement.read()
-    assert settlement.entries_micro_eur["guarantee"].tolist() == [-100_000, 0, 100_000, 0, 0]
+    assert settlement.entries_micro_eur["guarantee"].tolist() == [-120_000, 0, 120_000, 0, 0]
     assert settlement.balance_micro_eur[0] == 880_000
 
 

@@ -15,6 +15,8 @@ from vpp_sim.market.protocol import Clearing, ClearingMechanism, OrderBook
 class SupplyDemandRatio:
     """The more sun there is for the demand, the closer the price comes to the feed-in price."""
 
+    keeps_limits = True
+
     def clear(self, book: OrderBook) -> Clearing:
         supply_kwh, demand_kwh = book.ask_kwh.sum(), book.bid_kwh.sum()
         b, s = book.retail_eur_per_kwh, book.feed_in_eur_per_kwh
