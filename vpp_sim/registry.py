@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BIDDING_STRATEGIES",
     "CHAIN_BACKENDS",
     "CLEARINGS",
     "CONTROLLERS",
@@ -161,7 +162,26 @@ CLEARINGS: Registry[Any] = Registry(
     {
         "none": "vpp_sim.market.clearing:NoTrade",
         "mid_market_rate": "vpp_sim.market.clearing:MidMarketRate",
+        "supply_demand_ratio": "vpp_sim.market.community:SupplyDemandRatio",
+        "bill_sharing": "vpp_sim.market.community:BillSharing",
         "uniform_price": "vpp_sim.market.clearing:UniformPrice",
+        "k_double_auction": "vpp_sim.market.clearing:UniformPrice",
+        "pay_as_bid": "vpp_sim.market.auctions:PayAsBid",
+        "mcafee": "vpp_sim.market.truthful:McAfee",
+        "vcg": "vpp_sim.market.vcg:Vcg",
+        "trade_reduction": "vpp_sim.market.truthful:TradeReduction",
+        "huang": "vpp_sim.market.truthful:HuangMultiUnit",
+        "continuous_double_auction": "vpp_sim.market.continuous:ContinuousDoubleAuction",
+        "shapley": "vpp_sim.market.shapley:Shapley",
+    },
+)
+BIDDING_STRATEGIES: Registry[Any] = Registry(
+    "bidding strategy",
+    {
+        "truthful": "vpp_sim.market.bidding:Truthful",
+        "zero_intelligence": "vpp_sim.market.bidding:ZeroIntelligence",
+        "adaptive": "vpp_sim.market.bidding:Adaptive",
+        "forecast_based": "vpp_sim.market.bidding:ForecastBased",
     },
 )
 FEEDERS: Registry[Any] = Registry(
@@ -194,6 +214,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     WHOLESALE_BIDDERS,
     DEMAND_RESPONSES,
     CLEARINGS,
+    BIDDING_STRATEGIES,
     FEEDERS,
     CHAIN_BACKENDS,
     SWEEP_EXECUTORS,

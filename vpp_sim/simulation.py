@@ -40,6 +40,7 @@ from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer
 from vpp_sim.registry import (
+    BIDDING_STRATEGIES,
     CLEARINGS,
     DEMAND_RESPONSES,
     FEEDERS,
@@ -249,7 +250,8 @@ class _Stage:
             self.world,
             self.inputs.clock,
             mechanism=CLEARINGS.load(spec.kind)(),
-            bidding=spec.bidding,
+            strategy=BIDDING_STRATEGIES.load(spec.bidding).of(homes=len(names), rng=streams.generator("bidding")),
+            minimum_kwh=spec.minimum_kwh,
             limits=streams.members("limit_price", names),
             arrivals=streams.members("arrival", names),
             levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],

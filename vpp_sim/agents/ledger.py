@@ -78,8 +78,8 @@ class Ledger:
         imbalance_kwh, entries = self._wholesale(step, float(net_kwh.sum()))
         entries |= self._retail(step, trades, delivered_kwh, import_kwh, export_kwh)
         entries["local_trade"] = self._pairs(trades, trade_micro_eur)
-        fee_eur: FloatArray = np.bincount(trades.buyer, delivered_kwh * trades.fee_eur_per_kwh, minlength=self._n)
-        entries["market_fee"] = self._homes_with(_VPP, fee_eur)
+        fee_eur = np.bincount(trades.buyer, delivered_kwh * trades.fee_eur_per_kwh, minlength=self._n)
+        entries["market_fee"] = self._homes_with(_VPP, fee_eur.astype(np.float64))
         entries["losses"] = self._between(
             _GRID_OPERATOR, _WHOLESALE, flow.loss_kw * self._clock.step_h * self._price[step]
         )

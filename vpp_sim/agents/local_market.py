@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from vpp_sim.kernel.messages import LocalTrades
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.randomness import MemberStreams
 from vpp_sim.kernel.world import World
+from vpp_sim.market.bidding import BiddingStrategy, Outlook
 from vpp_sim.market.protocol import ClearingMechanism, OrderBook
 
 __all__ = ["LocalMarket"]
@@ -31,9 +31,10 @@ class LocalMarket:
         Where it acts.
     mechanism : ClearingMechanism
         How orders become trades.
-    bidding : {"truthful", "zero_intelligence"}
-        Limit prices: the outside option, or uniform between the two outside options (Gode and Sunder, 1993,
-        https://doi.org/10.1086/261868).
+    strategy : BiddingStrategy
+        How homes choose their limit prices, between the two outside options.
+    minimum_kwh : float
+        Least energy that is traded for an order [kWh].
     limits, arrivals : MemberStreams
         The homes' random streams for limit prices, and for the order in which they arrive: a mechanism that lets the
         earlier order go first where prices tie must not favour the same homes in every step.
@@ -49,13 +50,14 @@ class LocalMarket:
         clock: Clock,
         *,
         mechanism: ClearingMechanism,
-        bidding: Literal["truthful", "zero_intelligence"],
+        strategy: BiddingStrategy,
+        minimum_kwh: float,
         limits: MemberStreams,
         arrivals: MemberStreams,
         levies_eur_per_kwh: FloatArray,
     ) -> None:
         self._world, self._clock, self._mechanism = world, clock, mechanism
-        self._draws, self._limits, self._arrivals = bidding == "zero_intelligence", limits, arrivals
+        self._strategy, self._minimum_kwh, self._limits, self._arrivals = strategy, minimum_kwh, limits, arrivals
         self._levies = levies_eur_per_kwh
         self.counts = {"orders": 0, "orders left without any trade": 0}
         self._write = world.trades.claim(self.name)
@@ -71,6 +73,7 @@ class LocalMarket:
         home_of = np.argsort(self._arrivals.uniform(step), kind="stable")
         book, limit = self._book(step, net_kwh[home_of], home_of)
         clearing = self._mechanism.clear(book)
+        self._strategy.observe(clearing, book, home_of)
         matched = np.union1d(clearing.buyer, clearing.seller).size
         self.counts["orders"] += book.buyer.size + book.seller.size
         self.counts["orders left without any trade"] += book.buyer.size + book.seller.size - matched
@@ -93,12 +96,11 @@ class LocalMarket:
         column = int(tariff.window(step, 1)[0])
         retail = float(tariff.buy_eur_per_kwh[column] - self._levies[step])
         feed_in = float(tariff.sell_eur_per_kwh[column])
-        buys, sells = net_kwh > 0, net_kwh < 0
-        if self._draws:
-            limit = feed_in + (retail - feed_in) * self._limits.uniform(step)[home_of]
-        else:
-            limit = np.where(buys, retail, feed_in)
-        buyer, seller = np.flatnonzero(buys), np.flatnonzero(sells)
+        sides = np.sign(net_kwh).astype(np.int64)
+        limit = self._strategy.limits(
+            _by_home(sides, home_of), retail, feed_in, self._limits.uniform(step), self._outlook(step)
+        )[home_of]
+        buyer, seller = np.flatnonzero(sides > 0), np.flatnonzero(sides < 0)
         book = OrderBook(
             buyer=buyer,
             bid_kwh=net_kwh[buyer],
@@ -108,5 +110,34 @@ class LocalMarket:
             ask_eur_per_kwh=limit[seller],
             retail_eur_per_kwh=retail,
             feed_in_eur_per_kwh=feed_in,
+            minimum_kwh=self._minimum_kwh,
         )
         return book, limit
+
+    def _outlook(self, step: int) -> Outlook:
+        """Return what homes are expected to want and to offer in this step, by the last forecast.
+
+        The medians are those of the homes, net of their own sun. Around them they are as uncertain as the fleet's load
+        and its solar power, as shares of these.
+        """
+        forecast = self._world.forecast.read()
+        net_kw, lead = forecast.median_net_kw(step, 1), forecast.leads(step, 1)[0]
+        levels = np.array(forecast.levels)
+        return Outlook(
+            levels,
+            _spread(float(np.maximum(net_kw, 0.0).sum()), forecast.fleet_demand_kw[lead], levels) * self._clock.step_h,
+            _spread(float(np.maximum(-net_kw, 0.0).sum()), forecast.fleet_solar_kw[lead], levels) * self._clock.step_h,
+        )
+
+
+def _by_home(values: IntArray, home_of: IntArray) -> IntArray:
+    """Return values that are in order of arrival, by home."""
+    ordered = np.empty_like(values)
+    ordered[home_of] = values
+    return ordered
+
+
+def _spread(median: float, quantiles: FloatArray, levels: FloatArray) -> FloatArray:
+    """Return quantiles around a median that lie as far from it, as shares, as others do from theirs; not below zero."""
+    middle = float(np.interp(0.5, levels, quantiles))
+    return np.maximum(median * quantiles / middle, 0.0) if middle > 0 else np.full(levels.shape, median)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from vpp_sim.errors import PhysicsError
 from vpp_sim.market.merit import merit_order
@@ -61,6 +61,7 @@ class PayAsBid:
     (array([0.125]), 0.125)
     """
 
+    keeps_limits: ClassVar[bool] = True
     spread: Spread = "to_seller"
 
     def __post_init__(self) -> None:

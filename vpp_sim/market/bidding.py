@@ -9,7 +9,7 @@ never below the feed-in price.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -53,8 +53,14 @@ class Outlook:
 class BiddingStrategy(Protocol):
     """Limit prices for every home of a fleet, step by step.
 
-    Each step calls :meth:`limits` once and, after the clearing, :meth:`observe` once.
+    Made as ``Strategy.of(homes=13, rng=generator)``. Each step calls :meth:`limits` once and, after the clearing,
+    :meth:`observe` once.
     """
+
+    @classmethod
+    def of(cls, *, homes: int, rng: np.random.Generator) -> Self:
+        """Return the strategy of a fleet; `rng` draws the homes' characters, if it has any."""
+        ...
 
     def limits(
         self,
@@ -96,6 +102,11 @@ class BiddingStrategy(Protocol):
 
 class _Forgetful:
     """A strategy that learns nothing."""
+
+    @classmethod
+    def of(cls, *, homes: int, rng: np.random.Generator) -> Self:
+        """Return the strategy; all fleets and homes are alike to it."""
+        return cls()
 
     def observe(self, clearing: Clearing, book: OrderBook, home_of: IntArray | None = None) -> None:
         """Learn nothing."""
@@ -193,6 +204,11 @@ class Adaptive:
     _GREATEST_STEP = 0.05
     _FILLED = 0.5
 
+    @classmethod
+    def of(cls, *, homes: int, rng: np.random.Generator) -> Self:
+        """Return the strategy of a fleet."""
+        return cls(homes, rng)
+
     def __init__(self, homes: int, rng: np.random.Generator) -> None:
         self._rate, self._momentum = rng.uniform(0.1, 0.5, homes), rng.uniform(0.0, 0.1, homes)
         buys, sells = rng.uniform(0.05, 0.35, (2, homes))
@@ -253,7 +269,7 @@ class Adaptive:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastBased:
+class ForecastBased(_Forgetful):
     r"""Bid the local price that is foreseen: near feed-in when much sun is expected, near retail when little.
 
     The price that a local market will find is taken as :math:`b - (b - s) \min(1, G / D)`, the line from the retail
@@ -311,9 +327,6 @@ class ForecastBased:
         spread = retail_eur_per_kwh - feed_in_eur_per_kwh
         limit = np.where(sides > 0, retail_eur_per_kwh - spread * scarce, retail_eur_per_kwh - spread * ample)
         return _within(limit, sides, retail_eur_per_kwh, feed_in_eur_per_kwh)
-
-    def observe(self, clearing: Clearing, book: OrderBook, home_of: IntArray | None = None) -> None:
-        """Learn nothing: what is foreseen comes from the forecast."""
 
 
 def _within(limit: FloatArray, sides: IntArray, retail: float, feed_in: float) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from vpp_sim.market.pairing import pro_rata
 from vpp_sim.market.protocol import Clearing, OrderBook
@@ -42,6 +43,8 @@ class SupplyDemandRatio:
     >>> round(SupplyDemandRatio().clear(book).market_eur_per_kwh, 6)
     0.073529
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades at the price of the ratio."""
@@ -85,6 +88,8 @@ class BillSharing:
     >>> blended_prices(BillSharing().clear(book), book)
     (array([0.1]), array([0.]))
     """
+
+    keeps_limits: ClassVar[bool] = False
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades, at no price."""

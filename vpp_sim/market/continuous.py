@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import ClassVar
 
 import numpy as np
 
@@ -50,6 +51,8 @@ class ContinuousDoubleAuction:
     >>> clearing.seller, clearing.energy_kwh, clearing.price_eur_per_kwh
     (array([1, 0]), array([2., 1.]), array([0.05, 0.1 ]))
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades, each at the price of the order that came first."""

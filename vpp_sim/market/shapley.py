@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import factorial
+from typing import ClassVar
 
 import numpy as np
 
@@ -254,6 +255,7 @@ class Shapley:
     (10.0, True)
     """
 
+    keeps_limits: ClassVar[bool] = False
     exact_to: int = 12
     pairs: int = 500
     seed: int = 0

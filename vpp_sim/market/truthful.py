@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -120,6 +121,8 @@ class TradeReduction:
     (1.0, 5.0)
     """
 
+    keeps_limits: ClassVar[bool] = True
+
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades that are left when the marginal one is given up."""
         return at_least_minimum(book, lambda some: _reduced(some, merit_order(some), in_proportion))
@@ -151,6 +154,8 @@ class HuangMultiUnit:
     >>> clearing.traded_kwh, clearing.paid_eur_per_kwh, clearing.price_eur_per_kwh
     (1.0, array([3.]), array([2.]))
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades that are left when the marginal orders are shut out."""
@@ -187,6 +192,8 @@ class McAfee:
     >>> clearing.traded_kwh, clearing.market_eur_per_kwh, clearing.surplus_eur
     (2.0, 87.5, 0.0)
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades, all of them where the next orders can price them."""

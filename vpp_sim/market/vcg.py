@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -84,6 +85,8 @@ class Vcg:
     >>> clearing.paid_eur_per_kwh, clearing.price_eur_per_kwh, clearing.surplus_eur
     (array([85., 85.]), array([90., 90.]), -10.0)
     """
+
+    keeps_limits: ClassVar[bool] = True
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the efficient trades, with everybody's externality as her payment."""

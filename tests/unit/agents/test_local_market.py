@@ -6,10 +6,10 @@ import pytest
 from tests.support.worlds import OpenWorld
 from vpp_sim.agents.local_market import LocalMarket
 from vpp_sim.kernel.clock import Clock
-from vpp_sim.kernel.messages import Flexible, LocalTrades, Metered, Storage, Tariff
+from vpp_sim.kernel.messages import Flexible, Forecast, LocalTrades, Metered, Storage, Tariff
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.randomness import MemberStreams
-from vpp_sim.market.clearing import UniformPrice
+from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS
 
 NAMES = ["a", "b", "c", "d"]
 LOAD_KW = np.array([2.0, 2.0, 2.0, 0.5])
@@ -17,13 +17,24 @@ LOAD_KW = np.array([2.0, 2.0, 2.0, 0.5])
 PV_KW = np.array([0.0, 0.0, 0.0, 2.0])
 
 
-def traded(bidding: str, steps: int = 200, buy: float = 0.22, net_sign: float = 1.0) -> list[LocalTrades]:
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def traded(
+    bidding: str,
+    steps: int = 200,
+    buy: float = 0.22,
+    net_sign: float = 1.0,
+    kind: str = "uniform_price",
+    **options: float,
+) -> list[LocalTrades]:
     world, clock = OpenWorld(), Clock.of_days("2017-07-03", days=steps // 24 + 1, step_s=3600, timezone="UTC")
     market = LocalMarket(
         world,
         clock,
-        mechanism=UniformPrice(),
-        bidding=bidding,  # type: ignore[arg-type]
+        mechanism=CLEARINGS.load(kind)(),
+        strategy=BIDDING_STRATEGIES.load(bidding).of(homes=4, rng=np.random.default_rng(3)),
+        minimum_kwh=options.get("minimum_kwh", 0.0),
         limits=MemberStreams(1, "limit_price", NAMES),
         arrivals=MemberStreams(1, "arrival", NAMES),
         levies_eur_per_kwh=np.full(clock.n_steps, 0.13),
@@ -33,6 +44,10 @@ def traded(bidding: str, steps: int = 200, buy: float = 0.22, net_sign: float = 
         world.put(step, tariff=Tariff(step, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
         load_kw, pv_kw = (LOAD_KW, PV_KW) if net_sign > 0 else (PV_KW, LOAD_KW)
         world.put(step, metered=Metered(load_kw, pv_kw), flexible=Flexible(load_kw))
+        net_kw = np.repeat((load_kw - pv_kw)[:, None], 24, axis=1)
+        fleet_kw = np.array([0.5, 1.0, 2.0]) * np.array([load_kw.sum(), pv_kw.sum()])[:, None]
+        forecast = Forecast(step, 24, LEVELS, net_kw, *(np.repeat(row[None], 24, axis=0) for row in fleet_kw))
+        world.put(step, forecast=forecast)
         world.put(step, storage=Storage(*np.zeros((4, 4))))
         world.enter(step, Phase.TRADE)
         market.actions()[Phase.TRADE](step)
@@ -74,3 +89,38 @@ def test_random_limits_lie_between_the_outside_options() -> None:
 
 def test_nobody_trades_when_energy_costs_less_than_feed_in_pays() -> None:
     assert all(trade.buyer.size == 0 for trade in traded("truthful", steps=3, buy=0.14))
+
+
+def test_bids_by_forecast_lie_where_supply_and_demand_are_expected() -> None:
+    """6 kWh wanted and 1.5 offered, each as uncertain as half to twice: the covered share is 1/4, or 1/8, 1/2, 1/16, 1.
+
+    The levels stand for 0.3, 0.4 and 0.3. Shares in order, with their chances: 1/16 .09, 1/8 .24, 1/4 .34, 1/2 .24,
+    1 .09. A tenth and a half lie at 1/8 and 1/4; so at a confidence of 0.8 the shares are 1/8 and 1/2: buyers name
+    0.09 - 0.06/8 = 0.0825, sellers 0.09 - 0.06/2 = 0.06.
+    """
+    (trade,) = traded("forecast_based", steps=1)
+    np.testing.assert_allclose(trade.bid_eur_per_kwh, 0.0825)
+    np.testing.assert_allclose(trade.ask_eur_per_kwh, 0.06)
+
+
+def test_learners_come_to_trade_at_most_times() -> None:
+    trades = traded("adaptive", steps=400)
+    filled = [trade.energy_kwh.sum() for trade in trades[200:]]
+    assert np.mean(np.array(filled) > 0) > 0.9
+    limits = np.concatenate([trade.bid_eur_per_kwh for trade in trades])
+    assert limits.max() <= 0.22 - 0.13
+    assert np.ptp(limits) > 0.005
+
+
+def test_fees_and_unkept_limits_are_told() -> None:
+    (vcg,) = traded("truthful", steps=1, kind="vcg")
+    assert (vcg.fee_eur_per_kwh < 0).all()  # sellers are paid more than buyers pay
+    assert vcg.limits_bind
+    (shared,) = traded("truthful", steps=1, kind="bill_sharing")
+    assert (shared.price_eur_per_kwh == 0).all()
+    assert not shared.limits_bind
+
+
+def test_small_orders_stay_outside() -> None:
+    assert not traded("truthful", steps=1, minimum_kwh=1.6)[0].energy_kwh.size
+    assert traded("truthful", steps=1, minimum_kwh=1.5)[0].energy_kwh.tolist() == [1.5]

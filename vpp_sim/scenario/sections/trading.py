@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from vpp_sim.registry import CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
+from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
 from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
-from vpp_sim.units import Fraction, PriceEurPerKwh
+from vpp_sim.units import EnergyKwh, Fraction, PriceEurPerKwh
 
 __all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "RetailSpec", "WholesaleMarketSpec"]
 
@@ -59,8 +59,10 @@ class LocalMarketSpec(Spec):
 
     kind: Annotated[str, *registered(CLEARINGS)] = "uniform_price"
     """Name of the clearing mechanism."""
-    bidding: Literal["truthful", "zero_intelligence"] = "zero_intelligence"
-    """Limit prices: the outside option itself, or drawn uniformly between feed-in and retail energy price."""
+    bidding: Annotated[str, *registered(BIDDING_STRATEGIES)] = "zero_intelligence"
+    """Name of the strategy by which homes choose their limit prices between feed-in and retail energy price."""
+    minimum_kwh: EnergyKwh = 0.0
+    """Least energy that is traded for an order; one that would be filled with less stays outside."""
 
 
 class WholesaleMarketSpec(Spec):
