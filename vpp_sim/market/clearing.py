@@ -1,16 +1,16 @@
-"""The local clearing mechanisms that a scenario may name: no trade, mid-market rate, uniform-price double auction."""
+"""The first three local mechanisms: no trade, the mid-market rate, and the uniform-price double auction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from vpp_sim.errors import PhysicsError
-from vpp_sim.market.pairing import at_one_price, match, pro_rata
+from vpp_sim.market.merit import merit_order
+from vpp_sim.market.minimum import at_least_minimum
+from vpp_sim.market.pairing import at_one_price, no_trade, pro_rata
 from vpp_sim.market.protocol import Clearing, OrderBook
 
-__all__ = ["MidMarketRate", "NoTrade", "UniformPrice"]
+__all__ = ["KDoubleAuction", "MidMarketRate", "NoTrade", "UniformPrice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,7 @@ class NoTrade:
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return no trades."""
-        nobody = np.empty(0, dtype=np.int64)
-        return at_one_price(nobody, nobody, np.empty(0), np.nan)
+        return no_trade()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ class MidMarketRate:
 
     Examples
     --------
+    >>> import numpy as np
     >>> book = OrderBook(
     ...     buyer=np.array([0]), bid_kwh=np.array([100.0]), bid_eur_per_kwh=np.array([0.25]),
     ...     seller=np.array([1]), ask_kwh=np.array([60.0]), ask_eur_per_kwh=np.array([0.05]),
@@ -65,6 +65,8 @@ class UniformPrice:
     :math:`k b_m + (1 - k) a_m` with the last matched bid :math:`b_m` and ask :math:`a_m`.
 
     The order that is last may be filled in part; its rest stays outside although its limit would admit the price.
+    The budget balances, nobody loses, and the trade is efficient if limits are true; but whoever sets the price gains
+    by shading her limit.
 
     Parameters
     ----------
@@ -83,6 +85,7 @@ class UniformPrice:
 
     Examples
     --------
+    >>> import numpy as np
     >>> unit, prosumers = np.ones(5), np.arange(10)
     >>> book = OrderBook(
     ...     buyer=prosumers[:5], bid_kwh=unit, bid_eur_per_kwh=np.array([100.0, 90.0, 80.0, 70.0, 60.0]),
@@ -103,14 +106,16 @@ class UniformPrice:
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades at the one price."""
-        bids = np.lexsort((book.buyer, -book.bid_eur_per_kwh))
-        asks = np.lexsort((book.seller, book.ask_eur_per_kwh))
-        bid, ask, energy_kwh = match(book.bid_kwh[bids], book.ask_kwh[asks])
-        bid, ask = bids[bid], asks[ask]
-        # Along the queues bids only fall and asks only rise, so the pairs that gain come first.
-        count = int(np.count_nonzero(book.bid_eur_per_kwh[bid] >= book.ask_eur_per_kwh[ask]))
-        bid, ask, energy_kwh = bid[:count], ask[:count], energy_kwh[:count]
-        price = np.nan
-        if count:
-            price = self.k * book.bid_eur_per_kwh[bid[-1]] + (1 - self.k) * book.ask_eur_per_kwh[ask[-1]]
-        return at_one_price(book.buyer[bid], book.seller[ask], energy_kwh, float(price))
+        return at_least_minimum(book, self._clear, queue=True)
+
+    def _clear(self, book: OrderBook) -> Clearing:
+        order = merit_order(book)
+        bid, ask = order.pairs
+        if not bid.size:
+            return no_trade()
+        price = self.k * book.bid_eur_per_kwh[bid[-1]] + (1 - self.k) * book.ask_eur_per_kwh[ask[-1]]
+        return at_one_price(book.buyer[bid], book.seller[ask], order.energy_kwh, float(price))
+
+
+KDoubleAuction = UniformPrice
+"""The name by which the auction goes in the literature on bargaining, where `k` is at the centre."""

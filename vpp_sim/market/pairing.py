@@ -10,11 +10,12 @@ import math
 
 import numpy as np
 
-from vpp_sim.arrays import BoolArray, FloatArray, IntArray
+from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.errors import PhysicsError
+from vpp_sim.market.minimum import at_least_minimum, without
 from vpp_sim.market.protocol import Clearing, OrderBook
 
-__all__ = ["at_one_price", "match", "pairs", "pro_rata"]
+__all__ = ["at_one_price", "at_prices", "in_proportion", "match", "no_trade", "pairs", "pro_rata"]
 
 _SLIVER = 1e-12
 """Pairs shorter than this share of the traded energy are rounding of the running sums, and dropped."""
@@ -90,7 +91,37 @@ def pairs(
     return buyer[bid], seller[ask], energy_kwh
 
 
-def at_one_price(buyer: IntArray, seller: IntArray, energy_kwh: FloatArray, price_eur_per_kwh: float) -> Clearing:
+def at_prices(
+    buyer: IntArray,
+    seller: IntArray,
+    energy_kwh: FloatArray,
+    price_eur_per_kwh: FloatArray,
+    fee_eur_per_kwh: FloatArray | None = None,
+) -> Clearing:
+    """Return the clearing in which each pair trades at a price of its own.
+
+    Parameters
+    ----------
+    buyer, seller, energy_kwh : ndarray, shape (M,)
+        Pairs, as :func:`pairs` returns them.
+    price_eur_per_kwh : ndarray, shape (M,)
+        What each pair's seller is paid [EUR/kWh].
+    fee_eur_per_kwh : ndarray, shape (M,), optional
+        What each pair's buyer pays the market on top [EUR/kWh]; nothing if left out.
+
+    Examples
+    --------
+    >>> at_prices(np.array([0, 1]), np.array([2, 2]), np.ones(2), np.array([0.1, 0.1])).market_eur_per_kwh
+    0.1
+    """
+    fee = np.zeros(energy_kwh.shape) if fee_eur_per_kwh is None else fee_eur_per_kwh
+    one = energy_kwh.size > 0 and bool((price_eur_per_kwh == price_eur_per_kwh[0]).all())
+    return Clearing(buyer, seller, energy_kwh, price_eur_per_kwh, fee, float(price_eur_per_kwh[0]) if one else math.nan)
+
+
+def at_one_price(
+    buyer: IntArray, seller: IntArray, energy_kwh: FloatArray, price_eur_per_kwh: float, fee_eur_per_kwh: float = 0.0
+) -> Clearing:
     """Return the clearing in which every pair trades at `price_eur_per_kwh`.
 
     Parameters
@@ -99,23 +130,56 @@ def at_one_price(buyer: IntArray, seller: IntArray, energy_kwh: FloatArray, pric
         Pairs, as :func:`pairs` returns them.
     price_eur_per_kwh : float
         The market's price [EUR/kWh]; not used where there are no pairs.
+    fee_eur_per_kwh : float, default 0
+        What every buyer pays the market on top [EUR/kWh].
     """
     market_eur_per_kwh = float(price_eur_per_kwh) if energy_kwh.size else math.nan
-    price, fee = np.full(energy_kwh.shape, market_eur_per_kwh), np.zeros(energy_kwh.shape)
+    price, fee = np.full(energy_kwh.shape, market_eur_per_kwh), np.full(energy_kwh.shape, float(fee_eur_per_kwh))
     return Clearing(buyer, seller, energy_kwh, price, fee, market_eur_per_kwh)
 
 
-def pro_rata(book: OrderBook, price_eur_per_kwh: float) -> Clearing:
-    """Trade as much as both sides have at one price; the longer side is filled in proportion to its orders.
+def no_trade() -> Clearing:
+    """Return the clearing in which nobody trades."""
+    nobody = np.empty(0, dtype=np.int64)
+    return at_one_price(nobody, nobody, np.empty(0), math.nan)
 
-    Orders whose limit refuses the price stay outside.
+
+def in_proportion(wanted_kwh: FloatArray, offered_kwh: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Fill the shorter side whole and the longer side in proportion to its orders.
+
+    Parameters
+    ----------
+    wanted_kwh, offered_kwh : ndarray, shape (B,) and (S,)
+        Energy of each order [kWh], non-negative.
+
+    Returns
+    -------
+    bought_kwh, sold_kwh : ndarray, shape (B,) and (S,)
+        What each is filled with [kWh], with equal sums.
+
+    Examples
+    --------
+    >>> in_proportion(np.array([3.0, 1.0]), np.array([2.0]))
+    (array([1.5, 0.5]), array([2.]))
+    """
+    demand_kwh, supply_kwh = float(wanted_kwh.sum()), float(offered_kwh.sum())
+    traded_kwh = min(demand_kwh, supply_kwh)
+    if not traded_kwh:
+        return np.zeros(wanted_kwh.shape), np.zeros(offered_kwh.shape)
+    return wanted_kwh * (traded_kwh / demand_kwh), offered_kwh * (traded_kwh / supply_kwh)
+
+
+def pro_rata(book: OrderBook, price_eur_per_kwh: float, *, limits: bool = True) -> Clearing:
+    """Trade as much as both sides have at one price; the longer side is filled in proportion to its orders.
 
     Parameters
     ----------
     book : OrderBook
-        The orders.
+        The orders; those that would be filled with less than its least energy stay outside.
     price_eur_per_kwh : float
         The market's price [EUR/kWh].
+    limits : bool, default True
+        Whether orders whose limit refuses the price stay outside.
 
     Examples
     --------
@@ -127,11 +191,13 @@ def pro_rata(book: OrderBook, price_eur_per_kwh: float) -> Clearing:
     >>> pro_rata(book, 0.15).energy_kwh
     array([1.5, 0.5])
     """
-    bids: BoolArray = book.bid_eur_per_kwh >= price_eur_per_kwh
-    asks: BoolArray = book.ask_eur_per_kwh <= price_eur_per_kwh
-    wanted_kwh, offered_kwh = book.bid_kwh[bids], book.ask_kwh[asks]
-    demand_kwh, supply_kwh = float(wanted_kwh.sum()), float(offered_kwh.sum())
-    traded_kwh = min(demand_kwh, supply_kwh)
-    bought_kwh = wanted_kwh * (traded_kwh / demand_kwh if traded_kwh else 0.0)
-    sold_kwh = offered_kwh * (traded_kwh / supply_kwh if traded_kwh else 0.0)
-    return at_one_price(*pairs(book.buyer[bids], bought_kwh, book.seller[asks], sold_kwh), price_eur_per_kwh)
+    if limits:
+        book = without(
+            book, bids=book.bid_eur_per_kwh < price_eur_per_kwh, asks=book.ask_eur_per_kwh > price_eur_per_kwh
+        )
+
+    def share(some: OrderBook) -> Clearing:
+        bought_kwh, sold_kwh = in_proportion(some.bid_kwh, some.ask_kwh)
+        return at_one_price(*pairs(some.buyer, bought_kwh, some.seller, sold_kwh), price_eur_per_kwh)
+
+    return at_least_minimum(book, share)
