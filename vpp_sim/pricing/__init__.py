@@ -18,12 +18,14 @@ cvxpy is loaded when the first optimising pricer is made, not before.
 
 __all__ = [
     "demand",
+    "followers",
     "limits",
     "program",
     "protocol",
     "quantiles",
     "relaxation",
     "retail",
+    "stackelberg",
     "tariffs",
     "wholesale",
 ]
