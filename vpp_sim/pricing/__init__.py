@@ -18,6 +18,7 @@ cvxpy is loaded when the first optimising pricer is made, not before.
 
 __all__ = [
     "demand",
+    "explain",
     "followers",
     "limits",
     "program",
