@@ -16,4 +16,17 @@ compiled one). What follows: the number of homes and steps is fixed when a price
 cvxpy is loaded when the first optimising pricer is made, not before.
 """
 
-__all__ = ["program", "protocol", "quantiles", "retail", "wholesale"]
+__all__ = [
+    "demand",
+    "explain",
+    "followers",
+    "limits",
+    "program",
+    "protocol",
+    "quantiles",
+    "relaxation",
+    "retail",
+    "stackelberg",
+    "tariffs",
+    "wholesale",
+]
