@@ -140,7 +140,12 @@ RETAIL_PRICERS: Registry[Any] = Registry(
     {
         "default": "vpp_sim.pricing.retail:DefaultTariff",
         "flat": "vpp_sim.pricing.retail:Flat",
+        "time_of_use": "vpp_sim.pricing.tariffs:TimeOfUse",
+        "critical_peak": "vpp_sim.pricing.tariffs:CriticalPeak",
+        "pass_through": "vpp_sim.pricing.tariffs:PassThrough",
         "elastic_qp": "vpp_sim.pricing.retail:ElasticQp",
+        "stackelberg": "vpp_sim.pricing.stackelberg:PessimisticStackelberg",
+        "stackelberg_optimistic": "vpp_sim.pricing.stackelberg:OptimisticStackelberg",
     },
 )
 WHOLESALE_BIDDERS: Registry[Any] = Registry(
@@ -148,6 +153,9 @@ WHOLESALE_BIDDERS: Registry[Any] = Registry(
     {
         "median": "vpp_sim.pricing.wholesale:MedianBid",
         "newsvendor": "vpp_sim.pricing.wholesale:NewsvendorBid",
+        "deterministic": "vpp_sim.pricing.cvar:DeterministicBid",
+        "risk_neutral": "vpp_sim.pricing.cvar:RiskNeutralBid",
+        "cvar": "vpp_sim.pricing.cvar:CvarBid",
     },
 )
 DEMAND_RESPONSES: Registry[Any] = Registry(

@@ -27,6 +27,7 @@ from vpp_sim.agents.local_market import LocalMarket
 from vpp_sim.agents.planning import Planner
 from vpp_sim.agents.pricer import PricingDesk
 from vpp_sim.agents.prosumers import Prosumers
+from vpp_sim.agents.school import School
 from vpp_sim.agents.scribe import Scribe
 from vpp_sim.agents.settling import open_settler
 from vpp_sim.agents.station import Station
@@ -38,6 +39,8 @@ from vpp_sim.kernel.loop import Agent, Loop
 from vpp_sim.kernel.randomness import Streams
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.pricing.bids import BidOptions, ScenarioBidder
+from vpp_sim.pricing.elasticity import ElasticityLearner, ElasticityPrior
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer
 from vpp_sim.registry import (
     BIDDING_STRATEGIES,
@@ -163,7 +166,11 @@ def simulate(
     return Outcome(
         counts=dict(counts),
         wall_s={phase.name: seconds for phase, seconds in loop.phase_s.items()}
-        | {"retail price solver": desks[2].solve_s, "whole": time.perf_counter() - begun},
+        | {
+            "retail price solver": desks[2].solve_s,
+            "wholesale bid solver": desks[1].solve_s,
+            "whole": time.perf_counter() - begun,
+        },
         model_cards=models.cards,
         forecasts=desks[0].records(),
     )
@@ -210,11 +217,16 @@ class _Stage:
             gates=self._gates,
             calibrated=spec.calibration == "conformal",
         )
+        options = self._retail_options()
         pricing_desk = PricingDesk(
             world,
             clock,
             planner=planner,
             make_pricer=self._retail_pricer,
+            options=options,
+            school=self._school(options),
+            explains=scenario.pricing.retail.explains,
+            recorder=self.recorder,
             publications={step + clock.steps_per_hour: day for step, day in self._gates.items()},
             wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
             default_eur_per_kwh=inputs.default_eur_per_kwh,
@@ -225,7 +237,7 @@ class _Stage:
             world,
             clock,
             planner=planner,
-            bidder=WHOLESALE_BIDDERS.load(scenario.pricing.wholesale.kind)(),
+            bidder=self._bidder(),
             wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
             market=scenario.market.wholesale,
         )
@@ -235,14 +247,43 @@ class _Stage:
     def _source(self, role: str, kind: str, model: Forecaster) -> ForecastSource:
         return ForecastSource(kind, model, self.models.reference_errors(role, self.inputs.fleet.names))
 
-    def _retail_pricer(self, horizon_steps: int) -> RetailPricer:
+    def _retail_options(self) -> RetailOptions:
         spec = self.scenario.pricing.retail
-        options = RetailOptions(
-            cap_eur_per_kwh=spec.cap_eur_per_kwh, floor_eur_per_kwh=spec.floor_eur_per_kwh, elasticity=spec.elasticity
+        return RetailOptions(
+            cap_eur_per_kwh=spec.cap_eur_per_kwh,
+            floor_eur_per_kwh=spec.floor_eur_per_kwh,
+            elasticity=spec.elasticity,
+            ramp_eur_per_kwh=spec.ramp_eur_per_kwh,
+            objective=spec.objective,
+            least_profit_share=spec.least_profit_share,
+            revenue_cap_eur_per_kwh=spec.revenue_cap_eur_per_kwh,
+            feeder_limit_kw=spec.feeder_limit_kw,
+            step_h=self.inputs.clock.step_h,
         )
-        homes = len(self.inputs.fleet)
-        pricer: RetailPricer = RETAIL_PRICERS.load(spec.kind)(homes=homes, horizon_steps=horizon_steps, options=options)
+
+    def _retail_pricer(self, horizon_steps: int, options: RetailOptions) -> RetailPricer:
+        made = RETAIL_PRICERS.load(self.scenario.pricing.retail.kind)
+        pricer: RetailPricer = made(homes=len(self.inputs.fleet), horizon_steps=horizon_steps, options=options)
         return pricer
+
+    def _school(self, options: RetailOptions) -> School | None:
+        spec = self.scenario.pricing.retail
+        if not spec.learns_elasticity:
+            return None
+        return School(
+            self.world,
+            self.inputs.clock,
+            learner=ElasticityLearner(ElasticityPrior(own=spec.elasticity), groups=24),
+            options=options,
+            exploration=spec.exploration,
+            rng=Streams(self.scenario.seed).generator("exploration"),
+        )
+
+    def _bidder(self) -> ScenarioBidder:
+        spec = self.scenario.pricing.wholesale
+        options = BidOptions(spec.scenarios, spec.level, spec.risk_weight, self.scenario.seed)
+        bidder: ScenarioBidder = WHOLESALE_BIDDERS.load(spec.kind).of(options)
+        return bidder
 
     def local_market(self) -> LocalMarket:
         spec, streams, names = self.scenario.market.local, Streams(self.scenario.seed), self.inputs.fleet.names

@@ -13,7 +13,7 @@ from vpp_sim.kernel.loop import Action
 from vpp_sim.kernel.messages import DayAhead, repeated
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
-from vpp_sim.pricing.protocol import WholesaleBidder
+from vpp_sim.pricing.bids import BidProblem, PricePaths, ScenarioBidder
 from vpp_sim.pricing.quantiles import quantile_at
 from vpp_sim.scenario.sections.trading import WholesaleMarketSpec
 
@@ -38,7 +38,7 @@ class BiddingDesk:
         Where it acts.
     planner : Planner
         How batteries are expected to run.
-    bidder : WholesaleBidder
+    bidder : ScenarioBidder
         How much to buy.
     wholesale_eur_per_kwh : ndarray, shape (day + T,)
         Day-ahead prices, from 24 hours before the start on [EUR/kWh].
@@ -54,13 +54,15 @@ class BiddingDesk:
         clock: Clock,
         *,
         planner: Planner,
-        bidder: WholesaleBidder,
+        bidder: ScenarioBidder,
         wholesale_eur_per_kwh: FloatArray,
         market: WholesaleMarketSpec,
     ) -> None:
         self._world, self._clock, self._planner, self._bidder = world, clock, planner, bidder
         self._price, self._market = wholesale_eur_per_kwh, market
         self._gates = {step: day for day, step in enumerate(gate_steps(clock, market.gate_closure))}
+        self.counts = {"wholesale bids": 0, "wholesale bids that fell back to the newsvendor's": 0}
+        self.solve_s = 0.0
         self._write = world.day_ahead.claim(self.name)
         known = DayAhead(np.full(clock.n_steps, np.nan), np.full((3, clock.n_steps), np.nan))
         for step, day in self._gates.items():
@@ -88,15 +90,25 @@ class BiddingDesk:
         net_kw = fleet_quantiles_kw(forecast, steps.start, len(steps))
         levels = np.array(forecast.levels)
         position, foreseen = known.position_kwh.copy(), known.forecast_kw.copy()
-        position[rows] = self._bidder.bid(
-            (net_kw + battery_kw[:, None]) * self._clock.step_h,
-            levels,
+        prices = PricePaths.of_spreads(
             self._expected_eur_per_kwh(steps),
             short_spread=self._market.short_spread,
             long_spread=self._market.long_spread,
         )
+        position[rows] = self._decided((net_kw + battery_kw[:, None]) * self._clock.step_h, levels, prices)
         foreseen[:, rows] = [quantile_at(net_kw, levels, level) for level in (0.1, 0.5, 0.9)]
         return DayAhead(position, foreseen)
+
+    def _decided(self, quantiles_kwh: FloatArray, levels: FloatArray, prices: PricePaths) -> FloatArray:
+        """Return the bidder's position; batteries are planned already, so there is nothing left to shift."""
+        decision = self._bidder.decide(BidProblem(quantiles_kwh, levels, prices))
+        self.counts["wholesale bids"] += 1
+        if decision.fallback:
+            self.counts["wholesale bids that fell back to the newsvendor's"] += 1
+            why = f"fell back because {decision.reason}"
+            self.counts[why] = self.counts.get(why, 0) + 1
+        self.solve_s += decision.solve_s
+        return decision.position_kwh
 
     def _expected_eur_per_kwh(self, steps: range) -> FloatArray:
         """Return the prices of the same hours of the day before, all of them public when bids for `steps` are due."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from vpp_sim.agents.planning import Planner
+from vpp_sim.agents.school import School
 from vpp_sim.arrays import FloatArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
 from vpp_sim.kernel.messages import Tariff
 from vpp_sim.kernel.phases import Phase
+from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
-from vpp_sim.pricing.protocol import RetailPricer, RetailPrices, RetailProblem
+from vpp_sim.pricing.explain import Explainer
+from vpp_sim.pricing.protocol import RetailOptions, RetailPricer, RetailPrices, RetailProblem
 
 __all__ = ["PricingDesk"]
 
@@ -28,7 +33,15 @@ class PricingDesk:
     planner : Planner
         What homes are expected to draw, batteries included.
     make_pricer : callable
-        Gives the pricer for a number of steps; days with a change of clocks are shorter or longer.
+        Gives the pricer for a number of steps and options; days with a change of clocks are shorter or longer.
+    options : RetailOptions
+        What the pricer is told.
+    school : School or None
+        Learns the elasticity of demand and explores; None believes the options'.
+    explains : bool
+        Whether prices are taken apart.
+    recorder : Recorder
+        Takes a row a step that is priced.
     publications : mapping of int to int
         Step of publication to the day that is priced; steps below zero are before the start.
     wholesale_eur_per_kwh, default_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (day + T,)
@@ -45,7 +58,11 @@ class PricingDesk:
         clock: Clock,
         *,
         planner: Planner,
-        make_pricer: Callable[[int], RetailPricer],
+        make_pricer: Callable[[int, RetailOptions], RetailPricer],
+        options: RetailOptions,
+        school: School | None,
+        explains: bool,
+        recorder: Recorder,
         publications: Mapping[int, int],
         wholesale_eur_per_kwh: FloatArray,
         default_eur_per_kwh: FloatArray,
@@ -53,7 +70,9 @@ class PricingDesk:
         feed_in_eur_per_kwh: float,
     ) -> None:
         self._world, self._clock, self._planner = world, clock, planner
-        self._make_pricer, self._publications = make_pricer, publications
+        self._make_pricer, self._publications, self._options = make_pricer, publications, options
+        self._school, self._recorder = school, recorder
+        self._explainers: dict[int, Explainer] | None = {} if explains else None
         self._pricers: dict[int, RetailPricer] = {}
         self._wholesale, self._default = wholesale_eur_per_kwh, default_eur_per_kwh
         self._levies, self._feed_in = levies_eur_per_kwh, feed_in_eur_per_kwh
@@ -72,6 +91,8 @@ class PricingDesk:
         self._write.initial(self._extended(0, -self._lead, self._planner.fleet.initial_soc_kwh))
 
     def _price(self, step: int) -> None:
+        if self._school is not None:
+            self._school.attend(step)
         if step not in self._publications:
             return
         storage = self._world.storage.previous()
@@ -87,18 +108,51 @@ class PricingDesk:
         return self._message(first_step, np.concatenate([today, self._solved(day, soc_kwh).buy_eur_per_kwh]))
 
     def _solved(self, day: int, soc_kwh: FloatArray) -> RetailPrices:
-        problem = self._problem(self._clock.day_steps(day), soc_kwh)
+        """Return the prices of a day, moved a little if the desk explores, and record how they came about."""
+        steps = self._clock.day_steps(day)
+        problem = self._problem(steps, soc_kwh)
+        if self._school is not None:
+            problem = self._school.taught(problem, steps)
         horizon = problem.default_eur_per_kwh.size
         if horizon not in self._pricers:
-            self._pricers[horizon] = self._make_pricer(horizon)
+            self._pricers[horizon] = self._make_pricer(horizon, self._options)
         prices = self._pricers[horizon].price(problem)
+        self._count(prices)
+        moved = prices
+        if self._school is not None and not prices.fallback:
+            moved = replace(prices, buy_eur_per_kwh=self._school.explored(problem, prices.buy_eur_per_kwh))
+        self._record(steps, problem, prices, moved.buy_eur_per_kwh)
+        return moved
+
+    def _count(self, prices: RetailPrices) -> None:
         self.counts["retail price solves"] += 1
         if prices.fallback:
             self.counts["retail price solves that fell back to the default tariff"] += 1
             why = f"fell back because {prices.reason}"
             self.counts[why] = self.counts.get(why, 0) + 1
         self.solve_s += prices.solve_s
-        return prices
+
+    def _record(self, steps: range, problem: RetailProblem, prices: RetailPrices, buy_eur_per_kwh: FloatArray) -> None:
+        if self._explainers is None:
+            return
+        horizon = len(steps)
+        if horizon not in self._explainers:
+            self._explainers[horizon] = Explainer(partial(self._make_pricer, horizon), self._options)
+        explained = self._explainers[horizon].explain(problem, prices)
+        believed = self._school.believed if self._school is not None else (self._options.elasticity, 0.0)
+        self._recorder.record(
+            "prices",
+            {
+                "step": np.arange(steps.start, steps.stop),
+                "time": list(self._clock.stamps(steps.start, horizon)),
+                "buy_eur_per_kwh": buy_eur_per_kwh,
+                **{f"{name}_eur_per_kwh": part for name, part in explained.parts().items()},
+                "exploration_eur_per_kwh": buy_eur_per_kwh - prices.buy_eur_per_kwh,
+                "limit": list(explained.limit),
+                "elasticity": np.full(horizon, believed[0]),
+                "elasticity_sd": np.full(horizon, believed[1]),
+            },
+        )
 
     def _problem(self, steps: range, soc_kwh: FloatArray) -> RetailProblem:
         forecast, tariff = self._world.forecast.read(), self._world.tariff.read()
@@ -112,6 +166,7 @@ class PricingDesk:
             default_eur_per_kwh=self._default[rows],
             levies_eur_per_kwh=self._levies[rows],
             feed_in_eur_per_kwh=np.full(len(steps), self._feed_in),
+            export_kwh=np.maximum(-net_kw, 0.0).sum(axis=0) * self._clock.step_h,
         )
 
     def _message(self, first_step: int, buy_eur_per_kwh: FloatArray) -> Tariff:

@@ -10,14 +10,14 @@ path; where there are as many of either, scenario :math:`s` has its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["BidDecision", "BidProblem", "Flexibility", "PricePaths", "ScenarioBidder"]
+__all__ = ["BidDecision", "BidOptions", "BidProblem", "Flexibility", "PricePaths", "ScenarioBidder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +259,38 @@ class BidDecision:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BidOptions:
+    """What every bidder is told once; a bidder that has no use for an option ignores it.
+
+    Attributes
+    ----------
+    scenarios : int
+        How many days are drawn from the forecast.
+    level : float
+        Level of the CVaR, in [0, 1).
+    risk_weight : float
+        Weight of the CVaR beside the expected cost, 0..1.
+    seed : int
+        Seed of the scenarios.
+    """
+
+    scenarios: int = 200
+    level: float = 0.9
+    risk_weight: float = 0.5
+    seed: int = 0
+
+
 class ScenarioBidder(Protocol):
-    """Chooses the day-ahead position from a :class:`BidProblem`, which it leaves unchanged."""
+    """Chooses the day-ahead position from a :class:`BidProblem`, which it leaves unchanged.
+
+    Made as ``Bidder.of(BidOptions(...))``.
+    """
+
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder that the options describe."""
+        ...
 
     def decide(self, problem: BidProblem) -> BidDecision:
         """Return the position, the same for the same problem; a failed solve is marked as a fallback, not raised."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Self
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite
 from vpp_sim.errors import PhysicsError
-from vpp_sim.pricing.bids import BidDecision, BidProblem, PricePaths
+from vpp_sim.pricing.bids import BidDecision, BidOptions, BidProblem, PricePaths
 from vpp_sim.pricing.copula import Copula, ExponentialCopula, scenarios_from_quantiles
 from vpp_sim.pricing.quantiles import Tail, quantile_at
 from vpp_sim.pricing.two_stage import StageProblem, StageSolution, solve_highs
+from vpp_sim.pricing.wholesale import critical_quantile
 
 __all__ = ["CvarBid", "DeterministicBid", "RiskNeutralBid", "conditional_value_at_risk", "critical_quantile"]
 
@@ -67,21 +69,6 @@ def conditional_value_at_risk(cost: FloatArray, level: float) -> float:
     falling = np.sort(cost)[::-1]
     share = np.clip((1 - level) * cost.size - np.arange(cost.size), 0.0, 1.0)
     return float(falling @ share / share.sum())
-
-
-def critical_quantile(problem: BidProblem) -> FloatArray:
-    """Return the newsvendor's position of each step at mean prices, within the position's limits, shape (H,) [kWh].
-
-    It is the best position for the expected cost where there is no flexibility and prices do not move with energy.
-    """
-    prices = problem.prices
-    short = (prices.short_eur_per_kwh - prices.day_ahead_eur_per_kwh).mean(axis=0)
-    both = (prices.short_eur_per_kwh - prices.long_eur_per_kwh).mean(axis=0)
-    ratio = np.clip(np.divide(short, both, out=np.full(both.shape, 0.5), where=both > 0), 0.0, 1.0)
-    steps = zip(problem.quantiles_kwh, ratio, strict=True)
-    bid = np.array([quantile_at(row, problem.levels, float(level)) for row, level in steps])
-    clipped: FloatArray = np.clip(bid, *problem.position_limits_kwh)
-    return clipped
 
 
 def _fallen_back(problem: BidProblem, reason: str, solution: StageSolution | None = None) -> BidDecision:
@@ -186,6 +173,11 @@ class CvarBid:
         if not 0 <= self.risk_weight <= 1:
             raise PhysicsError(f"risk_weight is {self.risk_weight:g}, expected 0..1")
 
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder that a scenario's options describe."""
+        return cls(scenarios=options.scenarios, level=options.level, risk_weight=options.risk_weight, seed=options.seed)
+
     def draw(self, problem: BidProblem) -> FloatArray:
         """Return the scenarios of net energy that the bid rests on, shape (S, H) [kWh]."""
         return scenarios_from_quantiles(
@@ -249,6 +241,11 @@ class RiskNeutralBid(CvarBid):
 
     risk_weight: float = 0.0
 
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder that a scenario's options describe, but for their weight of risk."""
+        return cls(scenarios=options.scenarios, level=options.level, seed=options.seed)
+
 
 @dataclass(slots=True)
 class DeterministicBid(CvarBid):
@@ -256,6 +253,11 @@ class DeterministicBid(CvarBid):
 
     risk_weight: float = 0.0
     scenarios: int = 1
+
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder, which looks at no scenarios."""
+        return cls()
 
     def draw(self, problem: BidProblem) -> FloatArray:
         """Return the median day, shape (1, H) [kWh]."""

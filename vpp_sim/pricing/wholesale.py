@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.errors import PhysicsError
+from vpp_sim.pricing.bids import BidDecision, BidOptions, BidProblem
 from vpp_sim.pricing.quantiles import quantile_at
 
-__all__ = ["MedianBid", "NewsvendorBid", "critical_ratio"]
+__all__ = ["MedianBid", "NewsvendorBid", "critical_quantile", "critical_ratio"]
 
 
 def critical_ratio(*, short_spread: float, long_spread: float) -> float:
@@ -36,6 +38,25 @@ def critical_ratio(*, short_spread: float, long_spread: float) -> float:
     return short_spread / both if both else 0.5
 
 
+def critical_quantile(problem: BidProblem) -> FloatArray:
+    """Return the newsvendor's position of each step at mean prices, within the position's limits, shape (H,) [kWh].
+
+    It is the best position for the expected cost where there is no flexibility and prices do not move with energy.
+    """
+    prices = problem.prices
+    short = (prices.short_eur_per_kwh - prices.day_ahead_eur_per_kwh).mean(axis=0)
+    both = (prices.short_eur_per_kwh - prices.long_eur_per_kwh).mean(axis=0)
+    ratio = np.clip(np.divide(short, both, out=np.full(both.shape, 0.5), where=both > 0), 0.0, 1.0)
+    steps = zip(problem.quantiles_kwh, ratio, strict=True)
+    bid = np.array([quantile_at(row, problem.levels, float(level)) for row, level in steps])
+    clipped: FloatArray = np.clip(bid, *problem.position_limits_kwh)
+    return clipped
+
+
+def _in_closed_form(position_kwh: FloatArray) -> BidDecision:
+    return BidDecision(position_kwh, np.empty(0), np.zeros(position_kwh.size), "closed form")
+
+
 def _check(quantiles_kwh: FloatArray, levels: FloatArray, price_eur_per_kwh: FloatArray) -> None:
     require_shape("quantiles_kwh", quantiles_kwh, (price_eur_per_kwh.size, levels.size))
     require_finite("price_eur_per_kwh", price_eur_per_kwh)
@@ -44,6 +65,15 @@ def _check(quantiles_kwh: FloatArray, levels: FloatArray, price_eur_per_kwh: Flo
 @dataclass(frozen=True, slots=True)
 class MedianBid:
     """Buy the median of the fleet's net energy, whatever imbalance costs: the bidder to compare with."""
+
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder, which has no use for options."""
+        return cls()
+
+    def decide(self, problem: BidProblem) -> BidDecision:
+        """Return the position; what the fleet can still shift is not looked at."""
+        return _in_closed_form(quantile_at(problem.quantiles_kwh, problem.levels, 0.5))
 
     def bid(
         self,
@@ -84,6 +114,15 @@ class NewsvendorBid:
     ... )
     array([-40.])
     """
+
+    @classmethod
+    def of(cls, options: BidOptions) -> Self:
+        """Return the bidder, which has no use for options."""
+        return cls()
+
+    def decide(self, problem: BidProblem) -> BidDecision:
+        """Return the position; what the fleet can still shift is not looked at."""
+        return _in_closed_form(critical_quantile(problem))
 
     def bid(
         self,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
 from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
-from vpp_sim.units import EnergyKwh, Fraction, PriceEurPerKwh
+from vpp_sim.units import EnergyKwh, Fraction, PowerKw, PriceEurPerKwh
 
 __all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "RetailSpec", "WholesaleMarketSpec"]
+
+
+ProfitShare: TypeAlias = Annotated[float, Field(le=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})]
 
 
 class RetailSpec(Spec):
@@ -23,8 +26,24 @@ class RetailSpec(Spec):
     """Highest price, levies included."""
     floor_eur_per_kwh: PriceEurPerKwh = 0.13
     """Lowest price, levies included."""
+    ramp_eur_per_kwh: PriceEurPerKwh | None = None
+    """Largest change of the price from one step to the next; nothing leaves it free."""
+    objective: Literal["profit", "welfare", "peak"] = "profit"
+    """What an optimising pricer aims at: profit, profit and consumer surplus together, or the smallest peak."""
+    least_profit_share: ProfitShare | None = None
+    """Share of the profit at the default prices that the expected profit keeps; nothing leaves it free."""
+    revenue_cap_eur_per_kwh: PriceEurPerKwh | None = None
+    """Most that a kWh of the demand expected at the default prices may cost on average; nothing leaves it free."""
+    feeder_limit_kw: PowerKw | None = None
+    """Most that all homes together may be expected to draw; nothing leaves it free."""
     elasticity: Annotated[float, Field(lt=0, json_schema_extra={"unit": "1"})] = -0.08
-    """Own-price elasticity of demand that the pricer believes in."""
+    """Own-price elasticity of demand that the pricer believes in, or believes at first if it learns."""
+    learns_elasticity: bool = False
+    """Whether the pricer learns the elasticity from prices and meters, day by day."""
+    exploration: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False, json_schema_extra={"unit": "1"})] = 0.0
+    """Share by which prices are moved at random, within the promise, so that there is something to learn from."""
+    explains: bool = True
+    """Whether each price is taken apart into what moved it, for which the pricer is asked four to eight times more."""
     guarantee: bool = True
     """Whether the VPP refunds at the end whatever a home paid above its default bill."""
 
@@ -43,6 +62,12 @@ class BiddingSpec(Spec):
 
     kind: Annotated[str, *registered(WHOLESALE_BIDDERS)] = "newsvendor"
     """Name of the bidder."""
+    scenarios: Annotated[int, Field(ge=1, le=100_000, json_schema_extra={"unit": "1"})] = 200
+    """How many days a bidder that looks at scenarios draws from the forecast."""
+    level: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})] = 0.9
+    """Level of the conditional value at risk: 0.9 looks at the worst tenth of the scenarios."""
+    risk_weight: Fraction = 0.5
+    """Weight of the conditional value at risk beside the expected cost."""
 
 
 class PricingSpec(Spec):
