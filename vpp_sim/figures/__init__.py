@@ -16,6 +16,7 @@ __all__ = [
     "headline",
     "heat_map",
     "money",
+    "pricing",
     "provenance",
     "report",
     "series",

@@ -58,6 +58,21 @@ def _prices(run: RunData) -> str:
     )
 
 
+def _price_parts(run: RunData) -> str:
+    prices = run.vpp.prices
+    if prices.empty:
+        return "Prices were not taken apart in this run."
+    names = {"wholesale": "wholesale", "demand": "expected demand", "limits": "limits", "exploration": "exploration"}
+    moved = {label: float(prices[f"{name}_eur_per_kwh"].abs().mean()) * 100 for name, label in names.items()}
+    told = ", ".join(f"{label} {cents:.2f}" for label, cents in moved.items() if cents >= 0.005)
+    last = prices.iloc[-1]
+    learnt = f" ± {last['elasticity_sd']:.3f}" if last["elasticity_sd"] > 0 else ""
+    return (
+        f"Mean size of each part in ct/kWh: {told or 'none'}. The last prices were set with an elasticity of "
+        f"{last['elasticity']:.3f}{learnt}."
+    )
+
+
 def _storage(run: RunData) -> str:
     if not run.vpp.battery_capacity_kwh:
         return "No home has a battery."
@@ -143,6 +158,7 @@ CAPTIONS: Mapping[str, Callable[[RunData], str]] = MappingProxyType(
         "money": _money,
         "bills": _bills,
         "prices": _prices,
+        "price_parts": _price_parts,
         "storage": _storage,
         "flexibility": _flexibility,
         "trades": _trades,

@@ -11,6 +11,7 @@ from vpp_sim.figures.captions import CAPTIONS
 from vpp_sim.figures.energy import flexibility, overview, storage
 from vpp_sim.figures.grid import grid
 from vpp_sim.figures.money import bills, money
+from vpp_sim.figures.pricing import price_parts
 from vpp_sim.figures.settlement import settlement
 from vpp_sim.figures.trading import demand, forecast, prices, trades
 
@@ -30,6 +31,7 @@ FIGURES: Mapping[str, Callable[[RunData], Figure]] = MappingProxyType(
         "money": money,
         "bills": bills,
         "prices": prices,
+        "price_parts": price_parts,
         "storage": storage,
         "flexibility": flexibility,
         "trades": trades,
@@ -50,6 +52,8 @@ def left_out(run: RunData) -> dict[str, str]:
     why = {}
     if not run.vpp.battery_capacity_kwh:
         why["storage"] = "There is no figure of storage: no home has a battery with any capacity."
+    if run.vpp.prices.empty:
+        why["price_parts"] = "There is no figure of what moved the prices: this run did not take them apart."
     if run.vpp.chain.empty:
         why["settlement"] = "There is no figure of settlement: nothing was settled on chain in this run."
     return why

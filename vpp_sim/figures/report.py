@@ -16,6 +16,7 @@ from vpp_sim.figures.accuracy import ACCURACY_HEAD, accuracy_rows
 from vpp_sim.figures.captions import CAPTIONS
 from vpp_sim.figures.gallery import FIGURES, left_out, plot
 from vpp_sim.figures.headline import headline
+from vpp_sim.figures.pricing import PRICE_HEAD, price_rows
 from vpp_sim.figures.provenance import card_rows, count_groups, counterfactual_text, wall_rows
 from vpp_sim.figures.series import end_of
 from vpp_sim.runs.kpis import KPIS, kpi_rows
@@ -40,6 +41,7 @@ _BILL_LABELS = {
     "default_bill_eur": "default bill", "counterfactual_total_eur": "without VPP", "saving_eur": "saved",
 }  # fmt: skip
 _BILL_ROWS = 200
+_PRICE_ROWS = 192
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -93,6 +95,9 @@ def _content(folder: RunFolder, run: RunData) -> dict[str, Any]:
         "accuracy_head": ACCURACY_HEAD,
         "accuracy_rows": accuracy_rows(manifest.forecasts),
         "model_cards": {role: card_rows(card) for role, card in manifest.model_cards.items()},
+        "price_head": PRICE_HEAD,
+        "price_rows": price_rows(run.vpp.prices, _PRICE_ROWS),
+        "prices_left_out": max(len(run.vpp.prices) - _PRICE_ROWS, 0),
         "bill_head": [(_BILL_LABELS[field.name], field.metadata[b"unit"].decode()) for field in TABLES["bills"]],
         "bill_rows": _bill_rows(run.bills),
         "bills_left_out": max(len(run.bills) - _BILL_ROWS, 0),

@@ -39,7 +39,7 @@ class RunTables:
         Length of a tick [h].
     battery_capacity_kwh : float
         Capacity of all batteries together [kWh].
-    batteries : DataFrame
+    batteries, prices : DataFrame
         Columns as in :data:`vpp_sim.runs.tables.TABLES`; without rows for a run that did not record them.
     """
 
@@ -52,6 +52,7 @@ class RunTables:
     step_h: float
     battery_capacity_kwh: float
     batteries: pd.DataFrame = field(default_factory=lambda: empty_frame("batteries"))
+    prices: pd.DataFrame = field(default_factory=lambda: empty_frame("prices"))
     _known: dict[str, Ageing] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ageing(self) -> Ageing:
@@ -183,9 +184,9 @@ def read_tables(path: Path, *, step_h: float, battery_capacity_kwh: float) -> Ru
     DataError
         If another table is missing or lacks a column.
     """
-    chain, batteries = (
+    chain, batteries, prices = (
         read_frame(path, name) if (path / f"{name}.parquet").exists() else empty_frame(name)
-        for name in ("chain", "batteries")
+        for name in ("chain", "batteries", "prices")
     )
     return RunTables(
         timeseries=read_frame(path, "timeseries"),
@@ -197,4 +198,5 @@ def read_tables(path: Path, *, step_h: float, battery_capacity_kwh: float) -> Ru
         step_h=step_h,
         battery_capacity_kwh=battery_capacity_kwh,
         batteries=batteries,
+        prices=prices,
     )
