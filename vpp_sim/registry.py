@@ -173,7 +173,7 @@ CLEARINGS: Registry[Any] = Registry(
         "supply_demand_ratio": "vpp_sim.market.community:SupplyDemandRatio",
         "bill_sharing": "vpp_sim.market.community:BillSharing",
         "uniform_price": "vpp_sim.market.clearing:UniformPrice",
-        "k_double_auction": "vpp_sim.market.clearing:UniformPrice",
+        "k_double_auction": "vpp_sim.market.clearing:KDoubleAuction",
         "pay_as_bid": "vpp_sim.market.auctions:PayAsBid",
         "mcafee": "vpp_sim.market.truthful:McAfee",
         "vcg": "vpp_sim.market.vcg:Vcg",

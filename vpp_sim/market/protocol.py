@@ -161,7 +161,8 @@ class ClearingMechanism(Protocol):
     """A local market: orders in, trades out, nothing remembered in between.
 
     A mechanism leaves its book unchanged, gives the same clearing for the same book, never fills an order beyond its
-    energy and lists at most B + S - 1 pairs.
+    energy or with less than the book's least (:func:`~vpp_sim.market.minimum.at_least_minimum` sees to that), and lists
+    at most B + S - 1 pairs.
 
     Attributes
     ----------
