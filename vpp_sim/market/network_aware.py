@@ -244,7 +244,8 @@ class NetworkAware:
             if band.holds(level):
                 if best is None or _welfare_eur(book, solved) >= _welfare_eur(book, best[0]):
                     best = solved, limits
-                if np.abs(level - limits.levels(net_kw)).max(initial=0.0) <= _SAME:
+                # What no limit held back cannot be bettered.
+                if not solved.shadow_eur.any() or np.abs(level - limits.levels(net_kw)).max(initial=0.0) <= _SAME:
                     break
         if best is None:
             return solved, limits, rounds, self._share(feeder, band, net_kw)
