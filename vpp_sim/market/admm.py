@@ -338,7 +338,7 @@ class Decentralised:
 
 
 def _up_to(traded_kwh: float, energy_kwh: FloatArray, *, first: FloatArray) -> FloatArray:
-    """Cut the energies down to a sum of `traded_kwh`, last those with the lowest `first`."""
+    """Cut the energies down to a sum of `traded_kwh`; those with the lowest `first` are cut last."""
     order = np.argsort(first, kind="stable")
     before = np.cumsum(energy_kwh[order]) - energy_kwh[order]
     kept = np.empty_like(energy_kwh)

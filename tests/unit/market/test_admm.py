@@ -79,6 +79,19 @@ def test_two_prosumers_by_hand():
     assert result.price_eur_per_kwh == pytest.approx(2.0, abs=1e-8)
 
 
+def test_the_first_rounds_by_hand():
+    # The same two, from a price of 0 with a penalty of 1. They ask for (0 + 3) / 2 and (0 + 1) / 2, which leaves 1 over
+    # in the mean and puts the price at 1; then for (0.5 - 1 + 3) / 2 and (-0.5 - 1 + 1) / 2, which leaves 1/2; and so
+    # on: what is left over halves, as does the way to the price of 2.
+    result = solve_exchange(
+        _problem([-3, -1], [1, 1], [-5, -5], [5, 5]),
+        penalty_eur_per_kwh2=1.0, price_eur_per_kwh=0.0, most_iterations=3, adapt_above=np.inf,
+    )  # fmt: skip
+    assert result.primal_residual_kwh == pytest.approx([1.0, 0.5, 0.25], abs=1e-14)
+    assert result.dual_residual_eur_per_kwh == pytest.approx([0.5, 0.25, 0.125], abs=1e-14)
+    assert result.price_eur_per_kwh == pytest.approx(1.75, abs=1e-14)
+
+
 def test_three_prosumers_with_a_bound_by_hand():
     # The seller of marginal cost 1 + x may deliver 1 only. Buyers at 5 - 2 x and 3 - 2 x share it: the first takes all
     # down to a price of 3, where the second comes in; so 1 to the first, at any price from 3 to 3.
