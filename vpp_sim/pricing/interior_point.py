@@ -187,6 +187,9 @@ class _InteriorPoint:
         self.free = problem.highest_kwh - problem.lowest_kwh > _NARROWEST * unit
         width = np.where(self.free, (problem.highest_kwh - problem.lowest_kwh) / unit, 1.0)
         self.position = _Block(np.zeros(steps), width / 2, width)
+        # Where the limits meet there is no barrier: such a position stands still, and its duals count for nothing.
+        self.position.dual = np.where(self.free, 1.0, 1e-30)
+        self.position.upper_dual = self.position.dual.copy()
         self.net = (net - problem.lowest_kwh[:, None]) / unit
         self.sure = np.einsum("ts,ts->s", day_ahead, net / unit)
         kinds = [(short, 1.0, 0.0), (long, -1.0, 0.0)]
@@ -229,7 +232,7 @@ class _InteriorPoint:
 
     def residuals(self) -> _Duals:
         """Return what the constraints lack."""
-        balance = self.net - self.position.value[:, None]
+        balance = self.net - np.where(self.free, self.position.value, 0.0)[:, None]
         risk = np.zeros(self.scenarios)
         stored = np.zeros_like(balance)
         for block, sign in zip(self.recourse, self.signs, strict=True):
