@@ -181,6 +181,8 @@ CLEARINGS: Registry[Any] = Registry(
         "huang": "vpp_sim.market.truthful:HuangMultiUnit",
         "continuous_double_auction": "vpp_sim.market.continuous:ContinuousDoubleAuction",
         "shapley": "vpp_sim.market.shapley:Shapley",
+        "network_aware": "vpp_sim.market.network_aware:NetworkAware",
+        "admm": "vpp_sim.market.admm:Decentralised",
     },
 )
 BIDDING_STRATEGIES: Registry[Any] = Registry(

@@ -13,11 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import simpy
 
 from vpp_sim.agents.audit_money import Terms
 from vpp_sim.agents.auditor import Auditor
 from vpp_sim.agents.bidder import BiddingDesk, gate_steps
+from vpp_sim.agents.feeder_model import SolvedFeeder
 from vpp_sim.agents.forecast_book import ForecastRecord
 from vpp_sim.agents.forecaster import ForecastDesk, ForecastSource
 from vpp_sim.agents.grid import GridOperator
@@ -39,6 +41,9 @@ from vpp_sim.kernel.loop import Agent, Loop
 from vpp_sim.kernel.randomness import Streams
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.market.network_aware import NetworkAware
+from vpp_sim.market.protocol import ClearingMechanism
+from vpp_sim.network.placement import place_homes
 from vpp_sim.pricing.bids import BidOptions, ScenarioBidder
 from vpp_sim.pricing.elasticity import ElasticityLearner, ElasticityPrior
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer
@@ -287,12 +292,18 @@ class _Stage:
 
     def local_market(self) -> LocalMarket:
         spec, streams, names = self.scenario.market.local, Streams(self.scenario.seed), self.inputs.fleet.names
+        feeder = FEEDERS.load(self.scenario.network.kind)()
+        mechanism: ClearingMechanism = CLEARINGS.load(spec.kind)()
+        if isinstance(mechanism, NetworkAware):  # no other asks what trades do to the wires
+            none = np.zeros(len(feeder.buses))
+            mechanism = replace(mechanism, feeder=SolvedFeeder(feeder, none, none), step_h=self.inputs.clock.step_h)
         return LocalMarket(
             self.world,
             self.inputs.clock,
-            mechanism=CLEARINGS.load(spec.kind)(),
+            mechanism=mechanism,
             strategy=BIDDING_STRATEGIES.load(spec.bidding).of(homes=len(names), rng=streams.generator("bidding")),
             minimum_kwh=spec.minimum_kwh,
+            bus_of_home=place_homes(feeder, len(names)).bus_of_home,
             limits=streams.members("limit_price", names),
             arrivals=streams.members("arrival", names),
             levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],

@@ -5,7 +5,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from tests.support.feeder_models import SolvedFeeder
+from vpp_sim.agents.feeder_model import SolvedFeeder
 from vpp_sim.market.admm import Decentralised, ExchangeProblem, solve_exchange
 from vpp_sim.market.network_aware import NetworkAware
 from vpp_sim.market.protocol import OrderBook

@@ -35,6 +35,8 @@ class LocalMarket:
         How homes choose their limit prices, between the two outside options.
     minimum_kwh : float
         Least energy that is traded for an order [kWh].
+    bus_of_home : ndarray of int, shape (n,)
+        Where each home is connected to the feeder.
     limits, arrivals : MemberStreams
         The homes' random streams for limit prices, and for the order in which they arrive: a mechanism that lets the
         earlier order go first where prices tie must not favour the same homes in every step.
@@ -52,13 +54,14 @@ class LocalMarket:
         mechanism: ClearingMechanism,
         strategy: BiddingStrategy,
         minimum_kwh: float,
+        bus_of_home: IntArray,
         limits: MemberStreams,
         arrivals: MemberStreams,
         levies_eur_per_kwh: FloatArray,
     ) -> None:
         self._world, self._clock, self._mechanism = world, clock, mechanism
         self._strategy, self._minimum_kwh, self._limits, self._arrivals = strategy, minimum_kwh, limits, arrivals
-        self._levies = levies_eur_per_kwh
+        self._levies, self._bus_of_home = levies_eur_per_kwh, bus_of_home
         self.counts = {"orders": 0, "orders left without any trade": 0}
         self._write = world.trades.claim(self.name)
 
@@ -111,6 +114,7 @@ class LocalMarket:
             retail_eur_per_kwh=retail,
             feed_in_eur_per_kwh=feed_in,
             minimum_kwh=self._minimum_kwh,
+            connection=self._bus_of_home[home_of],
         )
         return book, limit
 

@@ -16,4 +16,29 @@ mechanism leaves is bought from and sold to the retailer at the prices the book 
 and ``pairs`` of :mod:`~vpp_sim.market.pairing` do the arithmetic that most of them share.
 """
 
-__all__ = ["accounts", "clearing", "pairing", "protocol", "wholesale"]
+__all__ = [
+    "accounts",
+    "admm",
+    "auctions",
+    "bidding",
+    "clearing",
+    "community",
+    "continuous",
+    "day_ahead",
+    "gates",
+    "imbalance",
+    "indices",
+    "intraday",
+    "merit",
+    "minimum",
+    "network_aware",
+    "network_aware_limits",
+    "network_aware_program",
+    "optimum",
+    "pairing",
+    "protocol",
+    "shapley",
+    "truthful",
+    "vcg",
+    "wholesale",
+]

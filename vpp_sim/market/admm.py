@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -291,6 +292,7 @@ class Decentralised:
     (array([0, 1]), array([2., 1.]), 0.2)
     """
 
+    keeps_limits: ClassVar[bool] = True
     steepness: float = 1e-3
     tolerance: float = 1e-4
     most_iterations: int = 20_000

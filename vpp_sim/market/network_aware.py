@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -175,6 +176,7 @@ class NetworkAware:
     'loading of line is at its limit 1.0000, which costs 0.3000 EUR'
     """
 
+    keeps_limits: ClassVar[bool] = True
     feeder: FeederModel | None = None
     step_h: float = 1.0
     k: float = 0.5

@@ -17,9 +17,14 @@ cvxpy is loaded when the first optimising pricer is made, not before.
 """
 
 __all__ = [
+    "bids",
+    "copula",
+    "cvar",
     "demand",
+    "elasticity",
     "explain",
     "followers",
+    "interior_point",
     "limits",
     "program",
     "protocol",
@@ -28,5 +33,6 @@ __all__ = [
     "retail",
     "stackelberg",
     "tariffs",
+    "two_stage",
     "wholesale",
 ]

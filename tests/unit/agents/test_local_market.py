@@ -35,6 +35,7 @@ def traded(
         mechanism=CLEARINGS.load(kind)(),
         strategy=BIDDING_STRATEGIES.load(bidding).of(homes=4, rng=np.random.default_rng(3)),
         minimum_kwh=options.get("minimum_kwh", 0.0),
+        bus_of_home=np.arange(4),
         limits=MemberStreams(1, "limit_price", NAMES),
         arrivals=MemberStreams(1, "arrival", NAMES),
         levies_eur_per_kwh=np.full(clock.n_steps, 0.13),

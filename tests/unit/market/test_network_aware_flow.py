@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.feeder_models import SolvedFeeder
+from vpp_sim.agents.feeder_model import SolvedFeeder
 from vpp_sim.market.accounts import filled, welfare_eur
 from vpp_sim.market.clearing import UniformPrice
 from vpp_sim.market.network_aware import NetworkAware
