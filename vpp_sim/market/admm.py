@@ -268,8 +268,9 @@ class Decentralised:
     r"""Clear a book without a centre: its orders agree by :func:`solve_exchange`.
 
     An order's limit price is its marginal utility. Flat utilities make ADMM slow, since a price that is off by little
-    turns an order over; so each is tilted, to fall over its energy by `steepness` times the range of all limits. Against
-    the uniform-price auction the trades lose about that share of the range for each kilowatt-hour, mostly much less.
+    turns an order over; so each is tilted, to fall over its energy by `steepness` times the range of all limits.
+    Against the uniform-price auction the trades lose about that share of the range for each kilowatt-hour, mostly much
+    less.
 
     The price is the agreed one, moved between the limits of the marginal orders that trade, and to the nearest limit if
     one lies within that tilt. Orders that it refuses do not trade, and what is left over on the longer side is taken
