@@ -225,15 +225,19 @@ def test_the_market_comes_near_the_uniform_price_auction(size, decimals):
     assert max(losses) < 2e-3
 
 
-def test_one_small_buyer_among_many_sellers_is_served():
+@pytest.mark.parametrize(("size", "buyers"), [(100, 1), (300, 1), (1000, 3)])
+def test_few_buyers_among_many_sellers_are_served(size, buyers):
     # What is left over must be small beside what is traded, not beside the whole fleet.
     rng = np.random.default_rng(27)
-    book = OrderBook(
-        np.array([0]), np.array([0.1]), np.array([0.19]),
-        np.arange(1, 300), rng.gamma(1.0, 1.0, 299), rng.uniform(0.05, 0.3, 299), 0.3, 0.05,
-    )  # fmt: skip
+    energy_kwh, price, ids = rng.gamma(1.0, 1.0, size), rng.uniform(0.05, 0.3, size), np.arange(size)
+    energy_kwh[:buyers] *= 0.1 / energy_kwh[:buyers].sum()
+    price[0] = 0.19
+    bids, asks = ids[:buyers], ids[buyers:]
+    book = OrderBook(bids, energy_kwh[bids], price[bids], asks, energy_kwh[asks], price[asks], 0.3, 0.05)
     best_eur = welfare_eur(UniformPrice().clear(book), book)
     assert welfare_eur(Decentralised().clear(book), book) == pytest.approx(best_eur, rel=2e-3)
+    agreed = Decentralised().agree(book)
+    assert size * agreed.primal_residual_kwh[-1] < 2e-3 * 0.1
 
 
 def test_truthful_homes_meet_at_the_price_of_the_longer_side():
