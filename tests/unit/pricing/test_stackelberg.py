@@ -179,7 +179,7 @@ def test_a_tie_goes_for_or_against_the_retailer(tie, moved):
 
 @pytest.mark.parametrize(("ramp", "moved"), [(0.02, 1.0), (0.01, 0.0)])
 def test_a_ramp_decides_whether_a_spread_can_be_built_up(ramp, moved):
-    # Over two steps a ramp of .02 makes room for the spread of .03 that moves a kWh from step 0 to step 2; .01 does not.
+    # Over two steps a ramp of .02 leaves room for the spread of .03 that moves a kWh to step 2, one of .01 does not.
     problem = _problem([[2.0, 0.0, 0.0]], [0.25, 0.24, 0.02])
     followers = _followers([[2.0, 0.0, 0.0]], 0.5, [0.03])
     limits = Limits.of(problem, RetailOptions(ramp_eur_per_kwh=ramp))
