@@ -10,8 +10,8 @@ status is checked, the result is checked again, and where there is none the defa
 the reason.
 
 Prices are optimised for profit, welfare or the peak against a demand that is a line in them, with cross prices where
-they are known (:mod:`~vpp_sim.pricing.retail`); or for profit against customers who shift demand as suits them best, for
-or against the retailer where they tie (:mod:`~vpp_sim.pricing.stackelberg`). Tariffs by rule stand beside them
+they are known (:mod:`~vpp_sim.pricing.retail`); or for profit against customers who shift demand as suits them best,
+for or against the retailer where they tie (:mod:`~vpp_sim.pricing.stackelberg`). Tariffs by rule stand beside them
 (:mod:`~vpp_sim.pricing.tariffs`). Every price can be taken apart into what moved it (:mod:`~vpp_sim.pricing.explain`),
 and where there is none, the limit in the way is named with what it lacks (:mod:`~vpp_sim.pricing.relaxation`).
 

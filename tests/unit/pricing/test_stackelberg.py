@@ -205,6 +205,17 @@ def test_revenue_cap_and_feeder_limit_hold():
     assert (total + (added - taken).sum(axis=0)).max() <= 9.4 + 1e-4
 
 
+def test_limits_that_tie_customers_for_good_leave_no_pessimistic_price():
+    # Feed-in prices and promise leave .30 and .25 alone, and a discomfort of .05 makes the move a tie.
+    default = np.array([0.30, 0.25])
+    problem = RetailProblem(np.full((1, 2), 2.0), np.array([0.2, 0.1]), default, 0.0, default)
+    rest = {"homes": 1, "horizon_steps": 2, "types": 1, "discomfort_eur_per_kwh": 0.05}
+    willing, unwilling = (Stackelberg(tie=tie, **rest).price(problem) for tie in _TIES)
+    assert willing.buy_eur_per_kwh == pytest.approx(default, abs=1e-6)
+    assert not willing.fallback
+    assert unwilling.reason == "no prices within the limits leave every customer a single answer"
+
+
 def test_what_cannot_be_kept_is_named():
     def solve(problem, **options):
         return Stackelberg(homes=1, horizon_steps=2, options=RetailOptions(**options)).price(problem)
