@@ -144,7 +144,7 @@ RETAIL_PRICERS: Registry[Any] = Registry(
         "critical_peak": "vpp_sim.pricing.tariffs:CriticalPeak",
         "pass_through": "vpp_sim.pricing.tariffs:PassThrough",
         "elastic_qp": "vpp_sim.pricing.retail:ElasticQp",
-        "stackelberg": "vpp_sim.pricing.stackelberg:PessimisticStackelberg",
+        "stackelberg_pessimistic": "vpp_sim.pricing.stackelberg:PessimisticStackelberg",
         "stackelberg_optimistic": "vpp_sim.pricing.stackelberg:OptimisticStackelberg",
     },
 )

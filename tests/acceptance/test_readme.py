@@ -29,10 +29,10 @@ def test_the_scenario_shown_is_the_one_that_runs() -> None:
     assert shown == shipped
 
 
-def test_the_mechanism_shown_works_in_twenty_lines() -> None:
-    """Supply 60, demand 100, 0.25 to buy and 0.05 to sell: 0.144118 and 0.073529 by hand."""
-    code = block("python", "SupplyDemandRatio")
-    assert len(code.splitlines()) <= 20
+def test_the_mechanism_shown_works_in_ten_lines() -> None:
+    """Supply 60, demand 100, 0.25 to buy and 0.05 to sell: sellers get 0.20, buyers pay 0.6 * 0.20 + 0.4 * 0.25."""
+    code = block("python", "ShareOfRetail")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
     names: dict[str, type] = {}
     exec(code, names)
     book = OrderBook(
@@ -45,8 +45,8 @@ def test_the_mechanism_shown_works_in_twenty_lines() -> None:
         retail_eur_per_kwh=0.25,
         feed_in_eur_per_kwh=0.05,
     )
-    buy, sell = blended_prices(names["SupplyDemandRatio"]().clear(book), book)
-    assert (buy[0], sell[0]) == pytest.approx((0.144118, 0.073529), abs=1e-6)
+    buy, sell = blended_prices(names["ShareOfRetail"]().clear(book), book)
+    assert (buy[0], sell[0]) == pytest.approx((0.22, 0.20), abs=1e-12)
 
 
 def test_every_command_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:

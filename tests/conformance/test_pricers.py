@@ -7,48 +7,42 @@ from vpp_sim.pricing.bids import BidOptions, BidProblem, PricePaths
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
-_SIZES = {"stackelberg": (3, 6), "stackelberg_optimistic": (3, 6)}
-"""Homes and steps; a search over customers' answers takes long, so it is shown small days."""
+_HOMES, _STEPS, _FEW_STEPS = 13, 24, 3
 _PRICERS = {name: RETAIL_PRICERS.load(name) for name in RETAIL_PRICERS.names}
 _OPTIONS = RetailOptions(cap_eur_per_kwh=0.55, floor_eur_per_kwh=0.05, elasticity=-0.1, ramp_eur_per_kwh=0.2)
 
 
-def _size(name: str) -> tuple[int, int]:
-    return _SIZES.get(name, (13, 24))
-
-
-def _problem(seed: int, size: tuple[int, int]) -> RetailProblem:
+def _problem(seed: int, steps: int) -> RetailProblem:
     rng = np.random.default_rng(seed)
-    steps = size[1]
     default = np.full(steps, 0.30) if seed % 2 else rng.uniform(0.2, 0.4, steps)
-    demand_kwh = rng.gamma(1.5, 0.5, size)
+    demand_kwh = rng.gamma(1.5, 0.5, (_HOMES, steps))
     demand_kwh[0] = 0.0
     return RetailProblem(demand_kwh, rng.normal(0.08, 0.05, steps), default, 0.12, np.full(steps, 0.06))
-
-
-def _made(name: str):
-    homes, steps = _size(name)
-    return _PRICERS[name](homes=homes, horizon_steps=steps, options=_OPTIONS)
 
 
 @pytest.mark.parametrize("name", _PRICERS)
 class TestRetailPricer:
     @pytest.fixture
-    def pricer(self, name):
-        return _made(name)
+    def steps(self, name):
+        """Integer programs take seconds a day, and keep their promises in a few steps as well."""
+        return _FEW_STEPS if name.startswith("stackelberg") else _STEPS
+
+    @pytest.fixture
+    def pricer(self, name, steps):
+        return _PRICERS[name](homes=_HOMES, horizon_steps=steps, options=_OPTIONS)
 
     @pytest.fixture(params=range(4))
-    def problem(self, request, name):
-        return _problem(request.param, _size(name))
+    def problem(self, request, steps):
+        return _problem(request.param, steps)
 
     def test_it_needs_no_options(self, name):
         assert _PRICERS[name](homes=2, horizon_steps=3).options == RetailOptions()
 
-    def test_same_problem_same_prices(self, name, pricer, problem):
+    def test_same_problem_same_prices(self, name, pricer, problem, steps):
         one = pricer.price(problem).buy_eur_per_kwh
-        pricer.price(_problem(99, _size(name)))
+        pricer.price(_problem(99, steps))
         again = pricer.price(problem).buy_eur_per_kwh
-        fresh = _made(name).price(problem)
+        fresh = _PRICERS[name](homes=_HOMES, horizon_steps=steps, options=_OPTIONS).price(problem)
         assert one.tobytes() == again.tobytes() == fresh.buy_eur_per_kwh.tobytes()
 
     def test_problem_is_unchanged(self, pricer, problem):

@@ -258,6 +258,25 @@ def _tables(world: World, seed: int, *, vpp: bool) -> RunTables:
         world.step_h,
         6.4 * homes,
         _battery_rows(world, soc),
+        _price_rows(world, timeseries) if vpp else empty_frame("prices", ZONE),
+    )
+
+
+def _price_rows(world: World, timeseries: pd.DataFrame) -> pd.DataFrame:
+    """Take prices apart in shares that were made up, but for the sum."""
+    over = timeseries["buy_eur_per_kwh"] - timeseries["default_eur_per_kwh"]
+    shares = {"markup": 0.5, "wholesale": 0.8, "demand": -0.4, "elasticity": 0.0, "limits": 0.1, "exploration": 0.0}
+    return pd.DataFrame(
+        {
+            "step": timeseries["step"],
+            "time": timeseries["time"],
+            "buy_eur_per_kwh": timeseries["buy_eur_per_kwh"],
+            "default_eur_per_kwh": timeseries["default_eur_per_kwh"],
+            **{f"{name}_eur_per_kwh": share * over for name, share in shares.items()},
+            "limit": np.where(timeseries["step"] % 7 == 0, "cap", ""),
+            "elasticity": -0.05,
+            "elasticity_sd": 0.02,
+        }
     )
 
 

@@ -44,6 +44,11 @@ PRICE_HEAD = (
 def price_parts(run: RunData) -> Figure:
     """Draw what moved the retail price away from the default tariff, and the elasticity believed; the last week."""
     prices = run.vpp.prices
+    if prices.empty:
+        figure, (axis,) = style.axes(height_in=3.6)
+        axis.set_title("What moved the retail price")
+        style.note(axis, "Prices were not taken apart in this run.")
+        return figure
     since = prices["time"].iloc[-1].normalize() - pd.Timedelta(days=_SHOWN_DAYS - 1)
     frame = condensed(prices[prices["time"] >= since].reset_index(drop=True))
     time = frame["time"]

@@ -83,6 +83,7 @@ def test_figure_of_a_bare_run(name: str, run: RunData) -> None:
     ("name", "text"),
     [
         ("trades", "Nothing was traded in this run."),
+        ("price_parts", "Prices were not taken apart in this run."),
         ("settlement", "Nothing was settled on chain in this run."),
         ("forecast", "No step had a day-ahead forecast."),
     ],

@@ -167,14 +167,16 @@ def test_headline_says_that_the_promise_was_kept(run) -> None:
 
 def test_figures_without_anything_to_draw_are_left_out_and_said_so(run, tmp_path: Path) -> None:
     bare = replace(run, vpp=replace(run.vpp, battery_capacity_kwh=0.0, chain=run.counterfactual.chain))
+    bare = replace(bare, vpp=replace(bare.vpp, prices=run.vpp.prices.iloc[:0]))
     text = write_report(write_run(tmp_path, bare)).read_text(encoding="utf-8")
     for name, why in {
         "storage": "There is no figure of storage: no home has a battery with any capacity.",
+        "price_parts": "There is no figure of what moved the prices: this run did not take them apart.",
         "settlement": "There is no figure of settlement: nothing was settled on chain in this run.",
     }.items():
         assert f'<figure id="{name}">' not in text
         assert why in text
-    assert text.count("<figure id=") == len(FIGURES) - 2
+    assert text.count("<figure id=") == len(FIGURES) - 3
 
 
 def test_page_names_what_the_counterfactual_is_made_of(folder: RunFolder, run, page: str, tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def test_unit_agrees_with_the_name(table: str, field: pa.Field) -> None:
 
 def test_the_tables_of_a_run() -> None:
     assert list(TABLES) == [
-        "timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain", "blocks", "transactions",
-        "events", "bills",
+        "timeseries", "prosumers", "batteries", "trades", "prices", "forecasts", "ledger", "chain", "blocks",
+        "transactions", "events", "bills",
     ]  # fmt: skip
 
 
