@@ -273,12 +273,15 @@ class BidOptions:
         Weight of the CVaR beside the expected cost, 0..1.
     seed : int
         Seed of the scenarios.
+    step_h : float
+        Length of a step, over which errors keep in step with one another [h].
     """
 
     scenarios: int = 200
     level: float = 0.9
     risk_weight: float = 0.5
     seed: int = 0
+    step_h: float = 1.0
 
 
 class ScenarioBidder(Protocol):
