@@ -56,7 +56,13 @@ def _leaving(owner: IntArray, filled_kwh: FloatArray, minimum_kwh: float, *, que
     return leaves
 
 
-def at_least_minimum(book: OrderBook, clear: Callable[[OrderBook], Clearing], *, queue: bool = False) -> Clearing:
+def at_least_minimum(
+    book: OrderBook,
+    clear: Callable[[OrderBook], Clearing],
+    *,
+    fills: Callable[[OrderBook], tuple[FloatArray, FloatArray]] | None = None,
+    queue: bool = False,
+) -> Clearing:
     """Return what `clear` makes of `book` without the orders that would be filled with less than its least energy.
 
     Orders smaller than the least energy leave first. Then the book is cleared; on each side the orders that fell short
@@ -69,6 +75,8 @@ def at_least_minimum(book: OrderBook, clear: Callable[[OrderBook], Clearing], *,
         The orders, with their least energy.
     clear : callable
         The mechanism, blind to the least energy.
+    fills : callable, optional
+        What each bid bought and each ask sold by `clear` [kWh], where that is known at less cost than by clearing.
     queue : bool, default False
         Whether orders are served one after the other. Then whoever waits behind an order that fell short would be given
         no more than that one, and leaves with it; this saves asking them one by one.
@@ -91,11 +99,11 @@ def at_least_minimum(book: OrderBook, clear: Callable[[OrderBook], Clearing], *,
     if not minimum_kwh:
         return clear(book)
     book = without(book, bids=book.bid_kwh < minimum_kwh, asks=book.ask_kwh < minimum_kwh)
+    fills = fills or (lambda some: filled(clear(some), some))
     while True:
-        clearing = clear(book)
-        bought_kwh, sold_kwh = filled(clearing, book)
+        bought_kwh, sold_kwh = fills(book)
         bids = _leaving(book.buyer, bought_kwh, minimum_kwh, queue=queue)
         asks = _leaving(book.seller, sold_kwh, minimum_kwh, queue=queue)
         if not (bids.any() or asks.any()):
-            return clearing
+            return clear(book)
         book = without(book, bids=bids, asks=asks)

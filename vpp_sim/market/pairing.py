@@ -196,8 +196,11 @@ def pro_rata(book: OrderBook, price_eur_per_kwh: float, *, limits: bool = True) 
             book, bids=book.bid_eur_per_kwh < price_eur_per_kwh, asks=book.ask_eur_per_kwh > price_eur_per_kwh
         )
 
-    def share(some: OrderBook) -> Clearing:
-        bought_kwh, sold_kwh = in_proportion(some.bid_kwh, some.ask_kwh)
+    def fills(some: OrderBook) -> tuple[FloatArray, FloatArray]:
+        return in_proportion(some.bid_kwh, some.ask_kwh)
+
+    def clear(some: OrderBook) -> Clearing:
+        bought_kwh, sold_kwh = fills(some)
         return at_one_price(*pairs(some.buyer, bought_kwh, some.seller, sold_kwh), price_eur_per_kwh)
 
-    return at_least_minimum(book, share)
+    return at_least_minimum(book, clear, fills=fills)

@@ -3,9 +3,10 @@
 All three find the marginal bid and ask along the merit order and take their prices from orders that do not trade. An
 order that stays in trades at a price that its own limit does not move; one that is shut out could only come in at a
 price beyond its limit. For orders of one size that is the textbook. With orders of several sizes the two sides that
-stay in differ in energy, and the longer one is cut by energy alone: who asked first or dearest makes no difference, so
-there is still nothing to gain from a false limit. What is claimed is about limits; who offers more or less energy than
-she has may gain. A least energy an order takes the claim away, since who falls short depends on others' limits.
+stay in differ in energy, and the longer one is cut by energy alone: who bid highest or asked least makes no difference,
+so trade reduction and Huang's auction still leave nothing to gain from a false limit. McAfee's does: by shortening the
+trade a large order can choose between its two cases. What is claimed is about limits; who offers more or less energy
+than she has may gain. A least energy an order takes the claims away, since who falls short depends on others' limits.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, IntArray
+from vpp_sim.arrays import FloatArray
 from vpp_sim.market.merit import MeritOrder, merit_order
 from vpp_sim.market.minimum import at_least_minimum
 from vpp_sim.market.pairing import at_one_price, in_proportion, match, no_trade
@@ -66,29 +67,16 @@ def _cut(energy_kwh: FloatArray, excess_kwh: float) -> FloatArray:
     return left
 
 
-def _trade(
-    book: OrderBook, bids: IntArray, asks: IntArray, ration: Ration, *, pay_eur_per_kwh: float, get_eur_per_kwh: float
-) -> Clearing:
-    """Trade the given places of the book: all buyers pay one price, all sellers are paid one."""
-    bought_kwh, sold_kwh = ration(book.bid_kwh[bids], book.ask_kwh[asks])
-    bid, ask, energy_kwh = match(bought_kwh, sold_kwh)
-    buyer, seller = book.buyer[bids[bid]], book.seller[asks[ask]]
-    return at_one_price(buyer, seller, energy_kwh, get_eur_per_kwh, pay_eur_per_kwh - get_eur_per_kwh)
-
-
 def _reduced(book: OrderBook, order: MeritOrder, ration: Ration) -> Clearing:
     """Shut the marginal bid and ask out; they set the prices of those before them."""
     if not order.energy_kwh.size:
         return no_trade()
-    bid, ask = order.bid[-1], order.ask[-1]
-    return _trade(
-        book,
-        order.bids[:bid],
-        order.asks[:ask],
-        ration,
-        pay_eur_per_kwh=float(book.bid_eur_per_kwh[order.bids[bid]]),
-        get_eur_per_kwh=float(book.ask_eur_per_kwh[order.asks[ask]]),
-    )
+    last_bid, last_ask = order.bid[-1], order.ask[-1]
+    pay = float(book.bid_eur_per_kwh[order.bids[last_bid]])
+    get = float(book.ask_eur_per_kwh[order.asks[last_ask]])
+    bids, asks = order.bids[:last_bid], order.asks[:last_ask]
+    bid, ask, energy_kwh = match(*ration(book.bid_kwh[bids], book.ask_kwh[asks]))
+    return at_one_price(book.buyer[bids[bid]], book.seller[asks[ask]], energy_kwh, get, pay - get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +151,12 @@ class McAfee:
 
     Let :math:`b` and :math:`a` be the last bid and ask that the merit order matches, and :math:`b'` and :math:`a'` the
     first of either side that it leaves without any trade. If :math:`p = (a' + b') / 2` suits the marginal orders,
-    :math:`a \le p \le b`, all matched orders trade at :math:`p` and the budget balances. Otherwise, or if a side has no
-    order left, the marginal bid and ask are shut out: buyers pay :math:`b`, sellers are paid :math:`a`, and the
-    difference is left over as a fee. Either way the longer side is filled in proportion to its orders.
+    :math:`a \le p \le b`, all matches trade at :math:`p` and the budget balances. Otherwise, or if a side has no order
+    left, the marginal bid and ask are shut out as in :class:`TradeReduction`: buyers pay :math:`b`, sellers are paid
+    :math:`a`, and the difference is left over as a fee.
 
-    Truthful in limits, nobody loses, never a deficit. With orders of one size it loses at most its least valuable
-    trade.
+    Nobody loses, never a deficit. With orders of one size it is truthful and loses at most its least valuable trade;
+    with orders of several sizes a false limit may pay.
 
     References
     ----------
@@ -202,6 +190,6 @@ class McAfee:
             asks = book.ask_eur_per_kwh[order.asks[last_ask : last_ask + 2]]
             price = float(bids[1] + asks[1]) / 2
             if asks[0] <= price <= bids[0]:
-                matched = order.bids[: last_bid + 1], order.asks[: last_ask + 1]
-                return _trade(book, *matched, in_proportion, pay_eur_per_kwh=price, get_eur_per_kwh=price)
+                bid, ask = order.pairs
+                return at_one_price(book.buyer[bid], book.seller[ask], order.energy_kwh, price)
         return _reduced(book, order, in_proportion)

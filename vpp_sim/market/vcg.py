@@ -57,7 +57,7 @@ class Vcg:
     has one order, so without :math:`i` all of it is gone.
 
     In pairs: a seller is paid her sum per kWh by every buyer, and a buyer's fee is what his own sum per kWh differs
-    from it, mostly negative: sellers are paid at least what buyers pay, and whoever runs the market adds the difference.
+    from it, mostly negative: sellers are paid at least what buyers pay, and whoever runs the market adds the rest.
 
     Truthful in limits and in energy, efficient, nobody loses, never a surplus. A least energy an order is kept before
     the payments are found; which orders it shuts out depends on limits, and the claims then hold no longer.
@@ -68,9 +68,9 @@ class Vcg:
     References
     ----------
     .. [1] W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Journal of Finance 16 (1961)
-       8-37, https://doi.org/10.1111/j.1540-6261.1961.tb02789.x; E. H. Clarke, "Multipart pricing of public goods", Public
-       Choice 11 (1971) 17-33, https://doi.org/10.1007/BF01726210; T. Groves, "Incentives in teams", Econometrica 41
-       (1973) 617-631, https://doi.org/10.2307/1914085
+       8-37, https://doi.org/10.1111/j.1540-6261.1961.tb02789.x; E. H. Clarke, "Multipart pricing of public goods",
+       Public Choice 11 (1971) 17-33, https://doi.org/10.1007/BF01726210; T. Groves, "Incentives in teams",
+       Econometrica 41 (1973) 617-631, https://doi.org/10.2307/1914085
 
     Examples
     --------
