@@ -22,8 +22,9 @@ from math import factorial
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, IntArray, require_finite
+from vpp_sim.arrays import FloatArray, require_finite
 from vpp_sim.errors import PhysicsError
+from vpp_sim.market.minimum import at_least_minimum
 from vpp_sim.market.pairing import pairs
 from vpp_sim.market.protocol import Clearing, OrderBook
 
@@ -31,9 +32,6 @@ __all__ = ["Shapley", "ShapleyEstimate", "netted_kwh", "sampled_netting_values",
 
 _CHUNK = 2**18
 """Marginal contributions held in memory at a time."""
-
-_ROUNDING = 1e-9
-"""Share by which an order that is filled with just the minimum may fall short of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +221,7 @@ class Shapley:
     the retailer, neither in all nor in one pair.
 
     Values are exact to `exact_to` members with energy, by the worth of every coalition, and sampled beyond
-    (:func:`sampled_netting_values`). Where orders would be filled with less than the book's minimum, the less filled
-    half of them leaves, and the rest is shared anew.
+    (:func:`sampled_netting_values`).
 
     Parameters
     ----------
@@ -278,24 +275,17 @@ class Shapley:
 
     def clear(self, book: OrderBook) -> Clearing:
         """Return the trades whose prices divide the gain."""
+        return at_least_minimum(book, self._clear)
+
+    def _clear(self, book: OrderBook) -> Clearing:
         gain = book.retail_eur_per_kwh - book.feed_in_eur_per_kwh
         bids, asks = np.argsort(book.buyer), np.argsort(book.seller)
         bids, asks = bids[(book.bid_kwh[bids] > 0) & (gain > 0)], asks[(book.ask_kwh[asks] > 0) & (gain > 0)]
-        while True:
-            value_kwh = self._values(np.concatenate([book.bid_kwh[bids], -book.ask_kwh[asks]])).value
-            of_buyer, of_seller = value_kwh[: bids.size], value_kwh[bids.size :]
-            whole = min(float(book.bid_kwh[bids].sum()), float(book.ask_kwh[asks].sum()))
-            bought_kwh = _filled(book.bid_kwh[bids], of_buyer, whole)
-            sold_kwh = _filled(book.ask_kwh[asks], of_seller, whole)
-            leaves = _leaving(
-                np.concatenate([bought_kwh, sold_kwh]),
-                np.concatenate([book.buyer[bids], book.seller[asks]]),
-                book.minimum_kwh,
-            )
-            if not leaves.size:
-                break
-            stays = np.delete(np.arange(bids.size + asks.size), leaves)
-            bids, asks = bids[stays[stays < bids.size]], asks[stays[stays >= bids.size] - bids.size]
+        wanted_kwh, offered_kwh = book.bid_kwh[bids], book.ask_kwh[asks]
+        value_kwh = self._values(np.concatenate([wanted_kwh, -offered_kwh])).value
+        of_buyer, of_seller = value_kwh[: bids.size], value_kwh[bids.size :]
+        whole = min(float(wanted_kwh.sum()), float(offered_kwh.sum()))
+        bought_kwh, sold_kwh = _filled(wanted_kwh, of_buyer, whole), _filled(offered_kwh, of_seller, whole)
         pays = book.retail_eur_per_kwh - gain * _per_kwh(of_buyer, bought_kwh)
         is_paid = book.feed_in_eur_per_kwh + gain * _per_kwh(of_seller, sold_kwh)
         bid, ask, energy_kwh = pairs(np.arange(bids.size), bought_kwh, np.arange(asks.size), sold_kwh)
@@ -321,13 +311,6 @@ def _filled(order_kwh: FloatArray, value_kwh: FloatArray, whole_kwh: float) -> F
     room = float((order_kwh - assured).sum())
     rest = max(whole_kwh - float(assured.sum()), 0.0)
     return np.asarray(assured + (order_kwh - assured) * (min(rest / room, 1.0) if room > 0 else 0.0))
-
-
-def _leaving(filled_kwh: FloatArray, owner: IntArray, minimum_kwh: float) -> IntArray:
-    """Return the places of the orders that leave: half of those filled too little, least first, then higher ids."""
-    short = np.flatnonzero(filled_kwh < minimum_kwh * (1 - _ROUNDING))
-    order = np.lexsort((-owner[short], np.round(filled_kwh[short] / minimum_kwh, 9) if short.size else owner[short]))
-    return short[order[: (short.size + 1) // 2]]
 
 
 def _per_kwh(value_kwh: FloatArray, filled_kwh: FloatArray) -> FloatArray:

@@ -1,0 +1,351 @@
+r"""Trading without a centre: prosumers agree on who delivers what by exchange ADMM, each knowing only its own costs.
+
+Every round each prosumer answers the price with the energy that suits it, and the price moves with what is left over.
+No cost, limit or utility leaves its owner; what the market sees is the sum of the answers [1]_, section 7.3.2; in
+peer-to-peer markets [2]_.
+
+References
+----------
+.. [1] S. Boyd, N. Parikh, E. Chu, B. Peleato, J. Eckstein, "Distributed optimization and statistical learning via the
+   alternating direction method of multipliers", Foundations and Trends in Machine Learning 3 (2011) 1-122.
+   https://doi.org/10.1561/2200000016
+.. [2] E. Sorin, L. Bobo, P. Pinson, "Consensus-based approach to peer-to-peer electricity markets with product
+   differentiation", IEEE Transactions on Power Systems 34 (2019) 994-1004.
+   https://doi.org/10.1109/TPWRS.2018.2872880
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpp_sim.arrays import FloatArray, require_finite, require_non_negative, require_shape
+from vpp_sim.errors import PhysicsError, SolveError
+from vpp_sim.market.minimum import at_least_minimum
+from vpp_sim.market.pairing import at_one_price, pairs
+from vpp_sim.market.protocol import Clearing, OrderBook
+
+__all__ = ["Decentralised", "ExchangeProblem", "ExchangeResult", "solve_exchange"]
+
+logger = logging.getLogger(__name__)
+
+_STRETCH = 2.0
+"""Factor by which the penalty changes."""
+
+_NEAR = 2.0
+"""Steepnesses by which the agreed price may lie from the limit of the order that sets it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExchangeProblem:
+    r"""Prosumers with quadratic costs who must be even with one another.
+
+    Prosumer i draws :math:`x_i` within its bounds, negative where it delivers, at a cost of
+    :math:`b_i x_i + a_i x_i^2 / 2`: the utility of a kilowatt-hour drawn counts as a negative cost. All draw nothing
+    together.
+
+    Attributes
+    ----------
+    slope_eur_per_kwh : ndarray, shape (n,)
+        :math:`b_i` [EUR/kWh]; for an order, its limit price with the sign turned.
+    curvature_eur_per_kwh2 : ndarray, shape (n,)
+        :math:`a_i` [EUR/kWh2], non-negative.
+    lower_kwh, upper_kwh : ndarray, shape (n,)
+        Bounds of the energy drawn [kWh].
+
+    Raises
+    ------
+    PhysicsError
+        If shapes differ, a number is not finite, a curvature is negative, or bounds are crossed.
+    SolveError
+        If the bounds leave no way to be even; it says by how much.
+
+    Examples
+    --------
+    >>> ExchangeProblem(np.zeros(2), np.ones(2), np.array([1.0, -0.25]), np.array([2.0, 0.0]))
+    Traceback (most recent call last):
+    vpp_sim.errors.SolveError: prosumers draw at least 0.75 kWh more than they deliver: the lower bounds add up to it
+    """
+
+    slope_eur_per_kwh: FloatArray
+    curvature_eur_per_kwh2: FloatArray
+    lower_kwh: FloatArray
+    upper_kwh: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check shapes, signs, and that there is an answer."""
+        for name in ("slope_eur_per_kwh", "curvature_eur_per_kwh2", "lower_kwh", "upper_kwh"):
+            require_shape(name, getattr(self, name), (self.slope_eur_per_kwh.size,))
+            require_finite(name, getattr(self, name))
+        require_non_negative("curvature_eur_per_kwh2", self.curvature_eur_per_kwh2)
+        if (self.lower_kwh > self.upper_kwh).any():
+            who = int(np.argmax(self.lower_kwh > self.upper_kwh))
+            raise PhysicsError(f"prosumer {who} has bounds {self.lower_kwh[who]:g}..{self.upper_kwh[who]:g} kWh")
+        least, most = float(self.lower_kwh.sum()), float(self.upper_kwh.sum())
+        if least > 0:
+            text = "prosumers draw at least {:g} kWh more than they deliver: the lower bounds add up to it"
+            raise SolveError(text.format(least))
+        if most < 0:
+            text = "prosumers deliver at least {:g} kWh more than they draw: the upper bounds add up to it"
+            raise SolveError(text.format(-most))
+
+    def cost_eur(self, energy_kwh: FloatArray) -> float:
+        """Return the cost of all prosumers together [EUR].
+
+        Parameters
+        ----------
+        energy_kwh : ndarray, shape (n,)
+            Energy drawn by each [kWh].
+        """
+        return float(self.slope_eur_per_kwh @ energy_kwh + self.curvature_eur_per_kwh2 @ energy_kwh**2 / 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExchangeResult:
+    """What the prosumers agreed on, and how they came to it.
+
+    Attributes
+    ----------
+    energy_kwh : ndarray, shape (n,)
+        Energy drawn by each [kWh], negative delivers: within its bounds, and zero in sum.
+    price_eur_per_kwh : float
+        Price of the exchange [EUR/kWh]: what whoever draws pays to whoever delivers.
+    iterations : int
+        Rounds that it took.
+    converged : bool
+        Whether both residuals came below their tolerances.
+    primal_residual_kwh : ndarray, shape (iterations,)
+        What was left over after each round, a prosumer in the mean [kWh].
+    dual_residual_eur_per_kwh : ndarray, shape (iterations,)
+        How far prosumers' marginal costs were from one price, root of the mean square [EUR/kWh].
+    penalty_eur_per_kwh2 : ndarray, shape (iterations,)
+        Penalty of each round [EUR/kWh2].
+    """
+
+    energy_kwh: FloatArray
+    price_eur_per_kwh: float
+    iterations: int
+    converged: bool
+    primal_residual_kwh: FloatArray
+    dual_residual_eur_per_kwh: FloatArray
+    penalty_eur_per_kwh2: FloatArray
+
+
+def solve_exchange(
+    problem: ExchangeProblem,
+    *,
+    tolerance: float = 1e-5,
+    most_iterations: int = 5000,
+    penalty_eur_per_kwh2: float | None = None,
+    price_eur_per_kwh: float | None = None,
+    adapt_above: float = 5.0,
+) -> ExchangeResult:
+    r"""Let the prosumers agree by exchange ADMM.
+
+    With the penalty :math:`\rho`, the mean :math:`\bar x` of all answers and the price :math:`\lambda`, each round is
+
+    .. math::
+
+        x_i &\leftarrow \arg\min_{l_i \le x \le u_i} b_i x + \tfrac{a_i}{2} x^2 + \lambda x
+        + \tfrac{\rho}{2} (x - x_i + \bar x)^2 = \Bigl[\frac{\rho (x_i - \bar x) - \lambda - b_i}{a_i + \rho}\Bigr]
+
+        \lambda &\leftarrow \lambda + \rho \bar x
+
+    The primal residual is :math:`\bar x`; the dual one the root mean square of
+    :math:`\rho \bigl((x_i - \bar x) - (x_i - \bar x)_\text{before}\bigr)`. It stops when the first is below `tolerance`
+    times the prosumers' root mean square size and the second below `tolerance` times the range of marginal costs. Where
+    one residual is `adapt_above` times the other in those units, the penalty doubles or halves; it does so ever more
+    seldom, so that it ends fixed and the method's proof of convergence holds. What is then still left over is divided
+    over those with room.
+
+    Parameters
+    ----------
+    problem : ExchangeProblem
+        The prosumers.
+    tolerance : float, default 1e-5
+        Share of the problem's own scales at which residuals are small enough.
+    most_iterations : int, default 5000
+        Rounds after which to stop anyway.
+    penalty_eur_per_kwh2 : float, optional
+        First penalty [EUR/kWh2]; by default the range of marginal costs over the size of prosumers.
+    price_eur_per_kwh : float, optional
+        First price [EUR/kWh], such as that of the step before; by default the middle of the slopes.
+    adapt_above : float, default 5
+        Ratio of residuals from which the penalty changes; ``inf`` keeps it.
+
+    Returns
+    -------
+    ExchangeResult
+        Energies, price, and the residuals of every round.
+
+    Raises
+    ------
+    PhysicsError
+        If the tolerance or penalty is not positive, there is no round, or the ratio is below 1.
+
+    Examples
+    --------
+    Two prosumers with marginal utilities 3 - x and 1 - x meet at a price of 2:
+
+    >>> problem = ExchangeProblem(np.array([-3.0, -1.0]), np.ones(2), np.full(2, -5.0), np.full(2, 5.0))
+    >>> result = solve_exchange(problem)
+    >>> result.energy_kwh.round(4), round(result.price_eur_per_kwh, 4), result.converged
+    (array([ 1., -1.]), 2.0, True)
+    """
+    if not (tolerance > 0 and most_iterations >= 1 and adapt_above >= 1):
+        raise PhysicsError(
+            f"tolerance {tolerance:g}, most_iterations {most_iterations} and adapt_above {adapt_above:g} must be "
+            "positive, at least 1 and at least 1"
+        )
+    slope, curvature = problem.slope_eur_per_kwh, problem.curvature_eur_per_kwh2
+    size_kwh, range_eur_per_kwh = _scales(problem)
+    penalty = range_eur_per_kwh / size_kwh if penalty_eur_per_kwh2 is None else penalty_eur_per_kwh2
+    if not (math.isfinite(penalty) and penalty > 0):
+        raise PhysicsError(f"penalty_eur_per_kwh2 is {penalty:g}, expected a positive number")
+    price = _middle(-slope) if price_eur_per_kwh is None else price_eur_per_kwh
+    energy_kwh, fair_kwh = np.zeros(slope.size), np.zeros(slope.size)
+    history: list[tuple[float, float, float]] = []
+    wait, next_change, converged = 1, 1, False
+    for iteration in range(1, most_iterations + 1):
+        answer = (penalty * fair_kwh - price - slope) / (curvature + penalty)
+        energy_kwh = np.minimum(np.maximum(answer, problem.lower_kwh), problem.upper_kwh)
+        left_kwh = float(energy_kwh.mean()) if energy_kwh.size else 0.0
+        before, fair_kwh = fair_kwh, energy_kwh - left_kwh
+        price += penalty * left_kwh
+        moved = penalty * _root_mean_square(fair_kwh - before)
+        history.append((abs(left_kwh), moved, penalty))
+        primal, dual = abs(left_kwh) / size_kwh, moved / range_eur_per_kwh
+        converged = primal <= tolerance and dual <= tolerance
+        if converged:
+            break
+        if iteration >= next_change and max(primal, dual) > adapt_above * min(primal, dual):
+            penalty *= _STRETCH if primal > dual else 1 / _STRETCH
+            wait += 1
+            next_change = iteration + wait
+    residuals = np.array(history)
+    return ExchangeResult(_even(energy_kwh, problem), price, len(history), converged, *residuals.T)
+
+
+def _scales(problem: ExchangeProblem) -> tuple[float, float]:
+    """Return the size of a prosumer [kWh] and the range of its marginal costs [EUR/kWh], positive."""
+    size = _root_mean_square(np.maximum(np.abs(problem.lower_kwh), np.abs(problem.upper_kwh)))
+    bounds = np.stack([problem.lower_kwh, problem.upper_kwh])
+    marginal = problem.slope_eur_per_kwh + problem.curvature_eur_per_kwh2 * bounds
+    return size or 1.0, float(np.ptp(marginal)) if marginal.size and np.ptp(marginal) > 0 else 1.0
+
+
+def _middle(values: FloatArray) -> float:
+    return float(values.max() + values.min()) / 2 if values.size else 0.0
+
+
+def _root_mean_square(values: FloatArray) -> float:
+    return math.sqrt(float(values @ values) / values.size) if values.size else 0.0
+
+
+def _even(energy_kwh: FloatArray, problem: ExchangeProblem) -> FloatArray:
+    """Divide what is left over among those who have room, in proportion to it."""
+    left_kwh = float(energy_kwh.sum())
+    room = energy_kwh - (problem.lower_kwh if left_kwh > 0 else problem.upper_kwh)
+    whole = float(room.sum())
+    return energy_kwh if not whole else energy_kwh - room * (left_kwh / whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Decentralised:
+    r"""Clear a book without a centre: its orders agree by :func:`solve_exchange`.
+
+    An order's limit price is its marginal utility. Flat utilities make ADMM slow, since a price that is off by little
+    turns an order over; so each is tilted, to fall over its energy by `steepness` times the range of all limits. The
+    trades lose at most about that share of the range for each kilowatt-hour traded against the uniform-price auction.
+
+    The price is the agreed one, moved to the nearest limit if one lies within that tilt; orders that it refuses do not
+    trade, and what is left over on the longer side is taken off its marginal orders. So nobody trades beyond its limit
+    even if the rounds ended too early, which is logged.
+
+    Parameters
+    ----------
+    steepness : float, default 0.001
+        Share of the range of limits by which an order's utility falls over its energy.
+    tolerance : float, default 0.0001
+        Residuals at which prosumers agree, as in :func:`solve_exchange`.
+    most_iterations : int, default 20000
+        Rounds after which to stop anyway.
+
+    Raises
+    ------
+    PhysicsError
+        If the steepness or tolerance is not positive, or there is no round.
+
+    Examples
+    --------
+    >>> book = OrderBook(
+    ...     buyer=np.array([0, 1]), bid_kwh=np.array([2.0, 2.0]), bid_eur_per_kwh=np.array([0.3, 0.2]),
+    ...     seller=np.array([2]), ask_kwh=np.array([3.0]), ask_eur_per_kwh=np.array([0.1]),
+    ...     retail_eur_per_kwh=0.3, feed_in_eur_per_kwh=0.1,
+    ... )
+    >>> clearing = Decentralised().clear(book)
+    >>> clearing.buyer, clearing.energy_kwh.round(2), clearing.market_eur_per_kwh
+    (array([0, 1]), array([2., 1.]), 0.2)
+    """
+
+    steepness: float = 1e-3
+    tolerance: float = 1e-4
+    most_iterations: int = 20_000
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not (self.steepness > 0 and self.tolerance > 0 and self.most_iterations >= 1):
+            raise PhysicsError(
+                f"steepness {self.steepness:g}, tolerance {self.tolerance:g} and most_iterations "
+                f"{self.most_iterations} must be positive"
+            )
+
+    def agree(self, book: OrderBook) -> ExchangeResult:
+        """Return what the orders agree on: bids first, then asks, each as the book has them."""
+        limit = np.concatenate([book.bid_eur_per_kwh, book.ask_eur_per_kwh])
+        size_kwh = np.concatenate([book.bid_kwh, book.ask_kwh])
+        buys = np.arange(limit.size) < book.buyer.size
+        tilt_eur_per_kwh = self.steepness * _range(limit)
+        curvature = np.divide(tilt_eur_per_kwh, size_kwh, out=np.zeros(limit.size), where=size_kwh > 0)
+        # Half the tilt on either side of the limit, so that it is right in the mean.
+        slope = -limit - np.where(buys, 0.5, -0.5) * tilt_eur_per_kwh
+        problem = ExchangeProblem(slope, curvature, np.where(buys, 0.0, -size_kwh), np.where(buys, size_kwh, 0.0))
+        return solve_exchange(problem, tolerance=self.tolerance, most_iterations=self.most_iterations)
+
+    def clear(self, book: OrderBook) -> Clearing:
+        """Return the trades that the orders agree on."""
+        return at_least_minimum(book, self._clear)
+
+    def _clear(self, book: OrderBook) -> Clearing:
+        result = self.agree(book)
+        if not result.converged:
+            logger.warning("prosumers did not agree in %d rounds", result.iterations)
+        limit = np.concatenate([book.bid_eur_per_kwh, book.ask_eur_per_kwh])
+        price = result.price_eur_per_kwh
+        nearest = float(limit[np.argmin(np.abs(limit - price))]) if limit.size else price
+        if abs(nearest - price) <= _NEAR * self.steepness * _range(limit):
+            price = nearest
+        bids, asks = np.flatnonzero(book.bid_eur_per_kwh >= price), np.flatnonzero(book.ask_eur_per_kwh <= price)
+        bought_kwh = np.maximum(result.energy_kwh[: book.buyer.size][bids], 0.0)
+        sold_kwh = np.maximum(-result.energy_kwh[book.buyer.size :][asks], 0.0)
+        traded_kwh = min(float(bought_kwh.sum()), float(sold_kwh.sum()))
+        bought_kwh = _up_to(traded_kwh, bought_kwh, first=-book.bid_eur_per_kwh[bids])
+        sold_kwh = _up_to(traded_kwh, sold_kwh, first=book.ask_eur_per_kwh[asks])
+        return at_one_price(*pairs(book.buyer[bids], bought_kwh, book.seller[asks], sold_kwh), price)
+
+
+def _up_to(traded_kwh: float, energy_kwh: FloatArray, *, first: FloatArray) -> FloatArray:
+    """Cut the energies down to a sum of `traded_kwh`, last those with the lowest `first`."""
+    order = np.argsort(first, kind="stable")
+    before = np.cumsum(energy_kwh[order]) - energy_kwh[order]
+    kept = np.empty_like(energy_kwh)
+    kept[order] = np.clip(traded_kwh - before, 0.0, energy_kwh[order])
+    return kept
+
+
+def _range(limit_eur_per_kwh: FloatArray) -> float:
+    """Return the range of limits [EUR/kWh]; 1 where they are all the same."""
+    return float(np.ptp(limit_eur_per_kwh)) or 1.0 if limit_eur_per_kwh.size else 1.0
