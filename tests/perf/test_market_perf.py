@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from vpp_sim.demand_response.responses import SelfDemandResponse
+from vpp_sim.market.auctions import PayAsBid
 from vpp_sim.market.clearing import MidMarketRate, UniformPrice
+from vpp_sim.market.community import BillSharing, SupplyDemandRatio
+from vpp_sim.market.continuous import ContinuousDoubleAuction
 from vpp_sim.market.protocol import OrderBook
+from vpp_sim.market.truthful import HuangMultiUnit, McAfee, TradeReduction
+from vpp_sim.market.vcg import Vcg
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.pricing.retail import ElasticQp
 
@@ -28,22 +33,42 @@ def _milliseconds(run, rounds: int) -> float:
     return min(spent) * 1e3
 
 
-@pytest.mark.parametrize("mechanism", [MidMarketRate(), UniformPrice()], ids=lambda m: type(m).__name__)
-def test_clear_10000_orders(mechanism, capsys):
+# Milliseconds for 10,000 orders. Five are promised for the first two; the loop of the last is its nature.
+CLEARINGS = {
+    MidMarketRate(): 5.0,
+    UniformPrice(): 5.0,
+    SupplyDemandRatio(): 5.0,
+    BillSharing(): 5.0,
+    PayAsBid(): 5.0,
+    TradeReduction(): 5.0,
+    HuangMultiUnit(): 5.0,
+    McAfee(): 5.0,
+    Vcg(): 15.0,
+    ContinuousDoubleAuction(): 250.0,
+}
+
+
+@pytest.mark.parametrize("minimum_kwh", [0.0, 0.1])
+@pytest.mark.parametrize("mechanism", CLEARINGS, ids=lambda m: type(m).__name__)
+def test_clear_10000_orders(mechanism, minimum_kwh, capsys):
     rng = np.random.default_rng(0)
     ids = rng.permutation(10_000).astype(np.int64)
     energy_kwh, price = rng.gamma(2.0, 0.5, 10_000), rng.uniform(0.05, 0.30, 10_000)
+    bids, asks = slice(6000), slice(6000, None)
 
     def run():
         book = OrderBook(
-            ids[:6000], energy_kwh[:6000], price[:6000], ids[6000:], energy_kwh[6000:], price[6000:], 0.30, 0.05
+            ids[bids], energy_kwh[bids], price[bids], ids[asks], energy_kwh[asks], price[asks], 0.30, 0.05, minimum_kwh
         )
         mechanism.clear(book)
 
-    spent_ms = _milliseconds(run, 100)
+    budget_ms = CLEARINGS[mechanism]
+    spent_ms = _milliseconds(run, 20 if budget_ms > 5 or minimum_kwh else 100)
+    least = f", at least {minimum_kwh:g} kWh each (no budget)" if minimum_kwh else f" (budget {budget_ms:g} ms)"
     with capsys.disabled():
-        print(f"\n{type(mechanism).__name__}: 10,000 orders checked and cleared in {spent_ms:.2f} ms (budget 5 ms)")
-    assert spent_ms <= 5.0
+        print(f"\n{type(mechanism).__name__}: 10,000 orders checked and cleared in {spent_ms:.2f} ms{least}")
+    # Whoever falls short of a least energy is asked again, as often as it takes.
+    assert spent_ms <= budget_ms * (20 if minimum_kwh else 1)
 
 
 @pytest.mark.parametrize("ramp", [None, 0.05])

@@ -16,10 +16,9 @@ __all__ = ["Vcg"]
 
 
 def _best_use_eur(energy_kwh: FloatArray, stock_kwh: FloatArray, worth_eur_per_kwh: FloatArray) -> FloatArray:
-    """Return what each of `energy_kwh` would fetch if it took the dearest of a stock, shape (N,) [EUR]."""
-    dearest = np.argsort(-worth_eur_per_kwh, kind="stable")
-    kwh = np.concatenate([[0.0], np.cumsum(stock_kwh[dearest])])
-    eur = np.concatenate([[0.0], np.cumsum((stock_kwh * worth_eur_per_kwh)[dearest])])
+    """Return what each of `energy_kwh` would fetch from the top of a stock, dearest first, shape (N,) [EUR]."""
+    kwh = np.concatenate([[0.0], np.cumsum(stock_kwh)])
+    eur = np.concatenate([[0.0], np.cumsum(stock_kwh * worth_eur_per_kwh)])
     best: FloatArray = np.interp(energy_kwh, kwh, eur)
     return best
 
@@ -37,12 +36,14 @@ def _others_gain_eur(
     dearest asks, which then need not deliver. A buyer's own rest is not among the former, so the one order that is
     filled in part has a stock of its own.
     """
-    worth = np.concatenate([limit_eur_per_kwh, facing_eur_per_kwh])
-    rest_kwh = energy_kwh - traded_kwh
-    gain = _best_use_eur(traded_kwh, np.concatenate([rest_kwh, facing_traded_kwh]), worth)
+    # Both parts of the stock stand with the dearest first: a stable sort merges them in linear time.
+    worth = np.concatenate([limit_eur_per_kwh, facing_eur_per_kwh[::-1]])
+    stock_kwh = np.concatenate([energy_kwh - traded_kwh, facing_traded_kwh[::-1]])
+    dearest = np.argsort(-worth, kind="stable")
+    gain = _best_use_eur(traded_kwh, stock_kwh[dearest], worth[dearest])
     marginal = np.flatnonzero(traded_kwh)[-1:]
-    rest_kwh[marginal] = 0.0
-    gain[marginal] = _best_use_eur(traded_kwh[marginal], np.concatenate([rest_kwh, facing_traded_kwh]), worth)
+    stock_kwh[marginal] = 0.0
+    gain[marginal] = _best_use_eur(traded_kwh[marginal], stock_kwh[dearest], worth[dearest])
     return gain
 
 

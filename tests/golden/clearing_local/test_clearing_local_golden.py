@@ -1,6 +1,7 @@
 """Local clearing against known answers; README.md names the oracles."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 
 from vpp_sim.market.accounts import blended_prices, welfare_eur
 from vpp_sim.market.protocol import OrderBook
-from vpp_sim.registry import CLEARINGS
 
 FOLDER = Path(__file__).parent
 INPUT = json.loads((FOLDER / "input.json").read_text())
@@ -32,7 +32,8 @@ def _book(case) -> OrderBook:
 @pytest.mark.parametrize("name", INPUT)
 def test_known_answer(name):
     book, expected = _book(INPUT[name]), EXPECTED[name]
-    clearing = CLEARINGS.load(INPUT[name]["mechanism"])().clear(book)
+    module, mechanism = INPUT[name]["mechanism"].split(":")
+    clearing = getattr(import_module(f"vpp_sim.market.{module}"), mechanism)().clear(book)
     buy_eur_per_kwh, sell_eur_per_kwh = blended_prices(clearing, book)
     found = {
         "buy": np.average(buy_eur_per_kwh, weights=book.bid_kwh),
@@ -40,6 +41,10 @@ def test_known_answer(name):
         "traded": clearing.traded_kwh,
         "market": clearing.market_eur_per_kwh,
         "welfare": welfare_eur(clearing, book),
+        "paid": np.average(clearing.paid_eur_per_kwh, weights=clearing.energy_kwh)
+        if clearing.energy_kwh.size
+        else None,
+        "surplus": clearing.surplus_eur,
     }
     fixed = {key: value for key, value in expected.items() if value is not None}
     assert {key: found[key] for key in fixed} == pytest.approx(fixed, abs=1e-6)
