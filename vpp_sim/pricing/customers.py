@@ -1,7 +1,7 @@
 r"""What homes do when prices change, and what that is worth to them: the truth that a pricer is judged against.
 
 Two kinds of response, each with the surplus that goes with it. :class:`ElasticHomes` use less in dear steps and move
-some of it to near steps, smoothly; :class:`ShiftingHomes` have a part that runs whole in the cheapest step within reach.
+some of it to near steps, smoothly; :class:`ShiftingHomes` run a part whole in the cheapest step within reach.
 Money is quasi-linear: a home's surplus is what the energy is worth to it less what it pays. Only changes against the
 default tariff are given: a level would rest on the demand curve far outside any price that was ever charged.
 
