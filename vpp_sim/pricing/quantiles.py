@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["aggregate_quantiles", "quantile_at"]
+__all__ = ["Tail", "aggregate_quantiles", "quantile_at", "values_at"]
+
+Tail: TypeAlias = Literal["held", "exponential"]
+"""What a forecast's distribution does beyond its outermost levels."""
 
 
 def _check(quantiles: FloatArray, levels: FloatArray) -> None:
@@ -115,3 +120,72 @@ def aggregate_quantiles(home_quantiles: FloatArray, levels: FloatArray, *, rank_
     spread = np.sqrt((1 - correlation) * (distance**2).sum(axis=0) + correlation * in_step**2)
     total: FloatArray = median.sum(axis=0)[:, None] + np.copysign(spread, in_step)
     return total
+
+
+def values_at(quantiles: FloatArray, levels: FloatArray, probability: FloatArray, *, tail: Tail = "held") -> FloatArray:
+    r"""Return the forecast's values at any probabilities: its quantile function, one a step.
+
+    Between the levels given, the function is linear, so that it is exact at every level. Beyond the outermost level it
+    is either held, or goes on as an exponential tail whose density joins the last segment's [1]_:
+
+    .. math:: Q(u) = q_Q + (1 - a_Q) \, s \, \ln \frac{1 - a_Q}{1 - u}, \qquad s = \frac{q_Q - q_{Q-1}}{a_Q - a_{Q-1}}
+
+    for :math:`u > a_Q`, and likewise below :math:`a_1`. A held tail has no values beyond the outermost quantiles: it
+    understates what the worst scenarios cost. An exponential one has them, at a thickness the forecast did not state.
+
+    Parameters
+    ----------
+    quantiles : ndarray, shape (H, Q)
+        Quantiles, not falling along the levels, in any unit.
+    levels : ndarray, shape (Q,)
+        Their probabilities, rising, within 0..1.
+    probability : ndarray, shape (S, H)
+        Probabilities asked for, within 0..1; strictly inside with exponential tails.
+    tail : {"held", "exponential"}
+        What lies beyond the outermost levels.
+
+    Returns
+    -------
+    ndarray, shape (S, H)
+        Values, in the unit of the quantiles.
+
+    Raises
+    ------
+    PhysicsError
+        If shapes differ, levels do not rise, quantiles fall, a probability lies outside, or the tail is unknown.
+
+    References
+    ----------
+    .. [1] P. Pinson, H. Madsen, H. Aa. Nielsen, G. Papaefthymiou, B. Klöckl, "From probabilistic forecasts to
+       statistical scenarios of short-term wind power production", Wind Energy 12 (2009) 51-62, completes quantile
+       forecasts with exponential tails. https://doi.org/10.1002/we.284
+
+    Examples
+    --------
+    >>> quantiles, levels = np.array([[0.0, 10.0]]), np.array([0.25, 0.75])
+    >>> values_at(quantiles, levels, np.array([[0.25], [0.5], [0.9]]))
+    array([[ 0.],
+           [ 5.],
+           [10.]])
+    >>> values_at(quantiles, levels, np.array([[0.9]]), tail="exponential").round(3)
+    array([[14.581]])
+    """
+    _check(quantiles, levels)
+    require_shape("probability", probability, (*probability.shape[:1], quantiles.shape[0]))
+    inside = (probability > 0) & (probability < 1) if tail == "exponential" else (probability >= 0) & (probability <= 1)
+    if tail not in ("held", "exponential"):
+        raise PhysicsError(f"tail is {tail!r}, expected 'held' or 'exponential'")
+    if not inside.all():
+        raise PhysicsError("probability lies outside 0..1")
+    if (np.diff(quantiles, axis=1) < 0).any():
+        raise PhysicsError("quantiles fall along the levels: the quantiles cross")
+    place = np.interp(probability, levels, np.arange(levels.size))
+    below = np.minimum(place.astype(np.int64), max(levels.size - 2, 0))
+    above, share, step = np.minimum(below + 1, levels.size - 1), place - below, np.arange(quantiles.shape[0])
+    value: FloatArray = quantiles[step, below] * (1 - share) + quantiles[step, above] * share
+    if tail == "exponential" and levels.size > 1:
+        slope = np.diff(quantiles, axis=1) / np.diff(levels)
+        upper, lower = 1 - levels[-1], levels[0]
+        value += upper * slope[:, -1] * np.log(np.maximum(upper / (1 - probability), 1.0))
+        value -= lower * slope[:, 0] * np.log(np.maximum(lower / probability, 1.0))
+    return value
