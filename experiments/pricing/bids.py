@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from outlook import FIRST_BID, LEVELS, Outlook, net_kwh, outlook
+from statistics_of import spread
 from year import HOURS, RECENT_DAYS, Year, load
 
 from vpp_sim.arrays import FloatArray
@@ -62,12 +63,19 @@ def known_paths(year: Year, day: int, known: Outlook, seed: int) -> PricePaths:
     return paths(day_ahead, *spreads(rng, SCENARIOS))
 
 
-def fleet() -> Flexibility:
+def fleet(step_h: float = 1.0) -> Flexibility:
     """Return the batteries of the homes as one, half full at midnight."""
     homes = Fontana().load().select(DEFAULT_HOMES)
     power, capacity = float(homes.battery_kw.sum()), float(homes.battery_kwh.sum())
     return Flexibility(
-        power, power, 0.0, capacity, capacity / 2, charge_efficiency=EFFICIENCY, discharge_efficiency=EFFICIENCY
+        charge_kw=power,
+        discharge_kw=power,
+        min_kwh=0.0,
+        max_kwh=capacity,
+        initial_kwh=capacity / 2,
+        step_h=step_h,
+        charge_efficiency=EFFICIENCY,
+        discharge_efficiency=EFFICIENCY,
     )
 
 
@@ -204,12 +212,6 @@ def _over_seeds(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "scenario_seeds": len(rows),
         "truth_seeds": len(rows[0]["outcomes"]),
     }
-
-
-def spread(values: list[float], digits: int = 3) -> dict[str, float]:
-    """Return mean, least and greatest."""
-    least, greatest = min(values), max(values)
-    return {"mean": round(float(np.mean(values)), digits), "min": round(least, digits), "max": round(greatest, digits)}
 
 
 def _mean(values: list[float]) -> float | None:

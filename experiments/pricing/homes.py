@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,9 @@ from year import HOURS, LEVIES_EUR_PER_KWH, Year
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.customers import Customers, ElasticHomes, ShiftingHomes
+
+WORSE_EUR = 1.0
+"""A home counts as worse off from such a loss a year on; its bills are 1,200 EUR and more [EUR]."""
 
 OWN, SHIFT, SHARE = (0.02, 0.07), (0.10, 0.40), (0.05, 0.25)
 REACH_H, MOVE_H, TROUBLE_EUR_PER_KWH = 3.0, 4, 0.005
@@ -59,7 +63,7 @@ class Outcome:
     net_kwh: FloatArray
 
 
-def outcome(year: Year, days: range, prices: FloatArray, customers: Customers) -> Outcome:
+def outcome(year: Year, days: Sequence[int], prices: FloatArray, customers: Customers) -> Outcome:
     """Return what prices of shape (D, 24) bring when `customers` answer them."""
     profit, net = np.zeros(len(days)), np.zeros((len(days), HOURS))
     surplus, excess = np.zeros((len(days), year.homes)), np.zeros((len(days), year.homes))
@@ -80,7 +84,7 @@ def summary(found: Outcome, *, promised: bool) -> dict[str, float]:
     return {
         "profit_eur": float(found.profit_eur.sum() - refund.sum()),
         "consumer_surplus_eur": float(surplus.sum()),
-        "worse_off_share": float((surplus < -0.01).mean()),
+        "worse_off_share": float((surplus < -WORSE_EUR).mean()),
         "worst_home_eur": float(surplus.min()),
         "best_home_eur": float(surplus.max()),
         "refund_eur": float(refund.sum()),
