@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
+from vpp_sim.pricing import tariffs
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
 _HOMES, _STEPS = 13, 24
+_TARIFFS = {
+    "time_of_use": tariffs.TimeOfUse,
+    "critical_peak": tariffs.CriticalPeak,
+    "pass_through": tariffs.PassThrough,
+}
+_PRICERS = {**_TARIFFS, **{name: RETAIL_PRICERS.load(name) for name in RETAIL_PRICERS.names}}
 _OPTIONS = RetailOptions(cap_eur_per_kwh=0.55, floor_eur_per_kwh=0.05, elasticity=-0.1, ramp_eur_per_kwh=0.2)
 
 
@@ -18,24 +25,24 @@ def _problem(seed: int) -> RetailProblem:
     return RetailProblem(demand_kwh, rng.normal(0.08, 0.05, _STEPS), default, 0.12, np.full(_STEPS, 0.06))
 
 
-@pytest.mark.parametrize("name", RETAIL_PRICERS.names)
+@pytest.mark.parametrize("name", _PRICERS)
 class TestRetailPricer:
     @pytest.fixture
     def pricer(self, name):
-        return RETAIL_PRICERS.load(name)(homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS)
+        return _PRICERS[name](homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS)
 
     @pytest.fixture(params=range(4))
     def problem(self, request):
         return _problem(request.param)
 
     def test_it_needs_no_options(self, name):
-        assert RETAIL_PRICERS.load(name)(homes=2, horizon_steps=3).options == RetailOptions()
+        assert _PRICERS[name](homes=2, horizon_steps=3).options == RetailOptions()
 
     def test_same_problem_same_prices(self, name, pricer, problem):
         one = pricer.price(problem).buy_eur_per_kwh
         pricer.price(_problem(99))
         again = pricer.price(problem).buy_eur_per_kwh
-        fresh = RETAIL_PRICERS.load(name)(homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS).price(problem)
+        fresh = _PRICERS[name](homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS).price(problem)
         assert one.tobytes() == again.tobytes() == fresh.buy_eur_per_kwh.tobytes()
 
     def test_problem_is_unchanged(self, pricer, problem):

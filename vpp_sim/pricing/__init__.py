@@ -16,4 +16,19 @@ compiled one). What follows: the number of homes and steps is fixed when a price
 cvxpy is loaded when the first optimising pricer is made, not before.
 """
 
-__all__ = ["customers", "program", "protocol", "quantiles", "retail", "wholesale"]
+__all__ = [
+    "bids",
+    "copula",
+    "customers",
+    "cvar",
+    "demand",
+    "limits",
+    "program",
+    "protocol",
+    "quantiles",
+    "relaxation",
+    "retail",
+    "tariffs",
+    "two_stage",
+    "wholesale",
+]

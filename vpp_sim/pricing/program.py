@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import cvxpy
@@ -11,12 +12,47 @@ import numpy as np
 
 from vpp_sim.arrays import FloatArray
 
-__all__ = ["PriceProgram", "Solution"]
+__all__ = ["Demand", "PriceProgram", "ProfitFloor", "Solution"]
 
 cp: Any = cvxpy  # its type hints cover only a part of it
 
 _GAPS = (1e-11, 1e-8)
 """Duality gaps to ask for, in turn: gains are so flat around the best price that the usual 1e-8 leaves it 1e-4 off."""
+
+_UNBOUNDED = 1e6
+"""Stands for a demand without limit, which is measured in mean demands."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """Demand as a line in the prices, ``offset + slope p``, and its range.
+
+    Attributes
+    ----------
+    offset : ndarray, shape (H,)
+        Demand at prices of zero.
+    slope : ndarray, shape (H,) or (H, H)
+        Its change with the prices; one number a step where each answers its own price alone.
+    lowest, highest : ndarray, shape (H,)
+        Range of demand; only where the program was made with ``bounded=True``.
+    spared : ndarray, shape (H,)
+        What the peak does not count; only where the program was made with ``peak=True``.
+    """
+
+    offset: FloatArray
+    slope: FloatArray
+    lowest: FloatArray
+    highest: FloatArray
+    spared: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfitFloor:
+    """A profit ``linear @ p - ||root p||^2`` that may not fall below `least`; the root a vector for a diagonal."""
+
+    linear: FloatArray
+    root: FloatArray
+    least: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +67,15 @@ class Solution:
         CVXPY's status, or ``"solver_error"``.
     solve_s : float
         Seconds inside the solver.
+    duals : mapping of str to ndarray
+        Dual values by constraint, non-negative: ``lower``, ``upper``, ``promises``, and as the program has them ``up``
+        and ``down`` (the ramp), ``lowest`` and ``highest`` (demand), ``profit``.
     """
 
     price_eur_per_kwh: FloatArray
     status: str
     solve_s: float
+    duals: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class PriceProgram:
@@ -43,12 +83,13 @@ class PriceProgram:
 
     .. math::
 
-        \max_p \; l^T p - \lVert q \circ p \rVert^2
+        \max_p \; l^T p - p^T Q p
         \quad \text{s.t.} \quad p^- \le p \le p^+, \quad S p \le 1, \quad |p_t - p_{t-1}| \le r
 
-    The slope of demand stands under the square as :math:`q = \sqrt{a}`, so that parameters appear affinely and CVXPY
-    keeps the compiled problem between solves ("disciplined parametrised programming" [1]_). Clarabel solves it: it
-    takes quadratic objectives as they are and needs no tuning at this size.
+    Where demand answers its own price alone, :math:`Q` is diagonal and enters by its root, which CVXPY's rules for
+    compiled problems ("disciplined parametrised programming" [1]_) allow anywhere. A full matrix enters as it is, which
+    they allow in an objective that the solver takes as quadratic: a factor in its place would double the variables and
+    take five times as long. Clarabel solves both and needs no tuning at this size.
 
     Parameters
     ----------
@@ -58,6 +99,14 @@ class PriceProgram:
         Number of rows of :math:`S`, one a promise.
     ramp_eur_per_kwh : float or None
         Largest step of the price, :math:`r` [EUR/kWh]; None leaves it out.
+    crossed : bool
+        Whether :math:`Q`, and the slope of demand, are matrices.
+    bounded : bool
+        Whether demand has a range of its own.
+    peak : bool
+        Whether the largest demand is taken off the gain.
+    profit_floor : bool
+        Whether a profit may not fall below a number; a second-order cone.
 
     References
     ----------
@@ -77,18 +126,65 @@ class PriceProgram:
 
     solver = "CLARABEL"
 
-    def __init__(self, *, horizon_steps: int, rows: int, ramp_eur_per_kwh: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        horizon_steps: int,
+        rows: int,
+        ramp_eur_per_kwh: float | None,
+        crossed: bool = False,
+        bounded: bool = False,
+        peak: bool = False,
+        profit_floor: bool = False,
+    ) -> None:
+        self._crossed = crossed
         self._price = cp.Variable(horizon_steps)
         self._linear = cp.Parameter(horizon_steps)
-        self._root = cp.Parameter(horizon_steps, nonneg=True)
         self._lower, self._upper = cp.Parameter(horizon_steps), cp.Parameter(horizon_steps)
         self._promises = cp.Parameter((rows, horizon_steps), nonneg=True)
-        limits = [self._price >= self._lower, self._price <= self._upper, self._promises @ self._price <= 1]
+        self._limits = {
+            "lower": self._price >= self._lower,
+            "upper": self._price <= self._upper,
+            "promises": self._promises @ self._price <= 1,
+        }
         if ramp_eur_per_kwh is not None and horizon_steps > 1:
             change = self._price[1:] - self._price[:-1]
-            limits += [change <= ramp_eur_per_kwh, change >= -ramp_eur_per_kwh]
-        gain = self._linear @ self._price - cp.sum_squares(cp.multiply(self._root, self._price))
-        self._problem = cp.Problem(cp.Maximize(gain), limits)
+            self._limits |= {"up": change <= ramp_eur_per_kwh, "down": change >= -ramp_eur_per_kwh}
+        gain = self._gain()
+        if bounded or peak:
+            gain -= self._demand(bounded=bounded, peak=peak)
+        if profit_floor:
+            self._profit_floor()
+        self._problem = cp.Problem(cp.Maximize(gain), list(self._limits.values()))
+
+    def _gain(self) -> Any:
+        horizon_steps = self._price.size
+        if self._crossed:
+            self._quadratic = cp.Parameter((horizon_steps, horizon_steps), symmetric=True)
+            return self._linear @ self._price - cp.quad_form(self._price, self._quadratic, assume_PSD=True)
+        self._quadratic = cp.Parameter(horizon_steps, nonneg=True)
+        return self._linear @ self._price - cp.sum_squares(cp.multiply(self._quadratic, self._price))
+
+    def _demand(self, *, bounded: bool, peak: bool) -> Any:
+        """Add the demand's range, and return what the peak costs."""
+        horizon_steps = self._price.size
+        self._slope = cp.Parameter((horizon_steps, horizon_steps) if self._crossed else horizon_steps)
+        answer = self._slope @ self._price if self._crossed else cp.multiply(self._slope, self._price)
+        if bounded:
+            self._lowest, self._highest = cp.Parameter(horizon_steps), cp.Parameter(horizon_steps)
+            self._limits |= {"lowest": answer >= self._lowest, "highest": answer <= self._highest}
+        if not peak:
+            return 0
+        self._spared, highest = cp.Parameter(horizon_steps), cp.Variable()
+        self._limits["peak"] = answer - self._spared <= highest
+        return highest
+
+    def _profit_floor(self) -> None:
+        horizon_steps = self._price.size
+        self._profit_linear, self._least = cp.Parameter(horizon_steps), cp.Parameter()
+        self._root = cp.Parameter((horizon_steps, horizon_steps) if self._crossed else horizon_steps)
+        spread = self._root @ self._price if self._crossed else cp.multiply(self._root, self._price)
+        self._limits["profit"] = self._profit_linear @ self._price - cp.sum_squares(spread) >= self._least
 
     def solve(
         self,
@@ -98,27 +194,47 @@ class PriceProgram:
         lower: FloatArray,
         upper: FloatArray,
         promises: FloatArray,
+        demand: Demand | None = None,
+        profit: ProfitFloor | None = None,
     ) -> Solution:
         """Set the parameters and solve.
 
         Parameters
         ----------
-        linear, quadratic : ndarray, shape (H,)
-            Coefficients of the gain; the quadratic ones non-negative.
+        linear : ndarray, shape (H,)
+            Linear coefficients of the gain.
+        quadratic : ndarray, shape (H,) or (H, H)
+            Quadratic ones: non-negative, or without negative eigenvalues.
         lower, upper : ndarray, shape (H,)
             Price range [EUR/kWh].
         promises : ndarray, shape (rows, H)
             Rows that must not exceed 1 in product with the prices, non-negative [kWh/EUR].
+        demand : Demand, optional
+            Demand, where the program was made to heed it.
+        profit : ProfitFloor, optional
+            Least profit, where the program was made to heed it.
         """
-        self._linear.value, self._root.value = linear, np.sqrt(quadratic)
+        self._linear.value, self._quadratic.value = linear, quadratic if self._crossed else np.sqrt(quadratic)
         self._lower.value, self._upper.value = lower, upper
         self._promises.value = promises
+        if demand is not None:
+            self._set_demand(demand)
+        if profit is not None:
+            self._profit_linear.value, self._root.value, self._least.value = profit.linear, profit.root, profit.least
         solution = Solution(np.full(lower.shape, np.nan), "solver_error", 0.0)
         for gap in _GAPS:
             solution = self._run(gap, solution.solve_s)
             if solution.status not in ("optimal_inaccurate", "solver_error"):
                 break
         return solution
+
+    def _set_demand(self, demand: Demand) -> None:
+        self._slope.value = demand.slope
+        if "lowest" in self._limits:
+            self._lowest.value = np.maximum(demand.lowest - demand.offset, -_UNBOUNDED)
+            self._highest.value = np.minimum(demand.highest - demand.offset, _UNBOUNDED)
+        if "peak" in self._limits:
+            self._spared.value = demand.spared - demand.offset
 
     def _run(self, gap: float, spent_s: float) -> Solution:
         nothing = np.full(self._price.shape, np.nan)
@@ -131,4 +247,10 @@ class PriceProgram:
             return Solution(nothing, "solver_error", spent_s)
         value, solve_s = self._price.value, self._problem.solver_stats.solve_time
         price = nothing if value is None else np.asarray(value, dtype=np.float64)
-        return Solution(price, str(self._problem.status), spent_s + float(solve_s or 0.0))
+        return Solution(price, str(self._problem.status), spent_s + float(solve_s or 0.0), self._duals())
+
+    def _duals(self) -> dict[str, FloatArray]:
+        found = {name: limit.dual_value for name, limit in self._limits.items()}
+        return {
+            name: np.atleast_1d(np.asarray(dual, dtype=np.float64)) for name, dual in found.items() if dual is not None
+        }

@@ -3,134 +3,46 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, IntArray, require_shape
 from vpp_sim.errors import PhysicsError
+from vpp_sim.pricing.demand import Gain, Response, believed_elasticity, elastic_demand_kwh, expected_profit_eur
+from vpp_sim.pricing.limits import KEPT, Limits
 from vpp_sim.pricing.protocol import RetailOptions, RetailPrices, RetailProblem
+from vpp_sim.pricing.relaxation import least_violation
 
-__all__ = ["DefaultTariff", "ElasticQp", "Flat", "elastic_demand_kwh", "expected_profit_eur"]
+if TYPE_CHECKING:
+    from vpp_sim.pricing.program import Demand, PriceProgram, ProfitFloor, Solution
+
+__all__ = [
+    "DefaultTariff",
+    "ElasticQp",
+    "Flat",
+    "SizedPricer",
+    "elastic_demand_kwh",
+    "expected_profit_eur",
+    "fall_back",
+]
 
 _LOG = logging.getLogger(__name__)
-
-_KEPT = 1e-6
-"""A promise counts as kept if a bill exceeds the default's by no more than this share."""
-
-_NEAR = 1e-5
-"""A limit is named as binding if it is met within this share of the price, or of the bill."""
-
-_IDLE = 1e-3
-"""A step with less than this share of the mean demand has no demand to price."""
 
 _UNSETTLED = "promises_broken"
 
 _MIN_ROWS = 64
 """Up to so many homes, every promise stands in the program from the start."""
 
-
-def elastic_demand_kwh(problem: RetailProblem, buy_eur_per_kwh: FloatArray, elasticity: float) -> FloatArray:
-    r"""Return the demand of all homes at given prices, linear around the default price.
-
-    .. math:: d_t = D_t \Bigl(1 + e \Bigl(\frac{p_t}{p^{def}_t} - 1\Bigr)\Bigr)
-
-    Parameters
-    ----------
-    problem : RetailProblem
-        Demand :math:`D` at the default prices :math:`p^{def}`.
-    buy_eur_per_kwh : ndarray, shape (H,)
-        Prices :math:`p` [EUR/kWh].
-    elasticity : float
-        Elasticity :math:`e` at the default price.
-
-    Returns
-    -------
-    ndarray, shape (H,)
-        Demand [kWh].
-    """
-    relative = buy_eur_per_kwh / problem.default_eur_per_kwh - 1
-    demand: FloatArray = problem.demand_kwh.sum(axis=0) * (1 + elasticity * relative)
-    return demand
+_PROFIT_KEPT = 1e-6
+"""A least profit counts as kept within this share of the profit at the default prices."""
 
 
-def expected_profit_eur(problem: RetailProblem, buy_eur_per_kwh: FloatArray, elasticity: float) -> float:
-    """Return the VPP's margin over wholesale price and levies on the demand that the prices lead to [EUR]."""
-    margin = buy_eur_per_kwh - problem.levies_eur_per_kwh - problem.wholesale_eur_per_kwh
-    return float(margin @ elastic_demand_kwh(problem, buy_eur_per_kwh, elasticity))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Limits:
-    """The price range of each step by name, and each home's promise as a row that prices must not lift above 1."""
-
-    floors: dict[str, FloatArray]
-    caps: dict[str, FloatArray]
-    promises: FloatArray
-    ramp_eur_per_kwh: float | None
-
-    @classmethod
-    def of(cls, problem: RetailProblem, options: RetailOptions, elasticity: float) -> _Limits:
-        horizon = problem.default_eur_per_kwh.shape
-        caps = {"cap": np.full(horizon, float(options.cap_eur_per_kwh))}
-        if elasticity < 0:  # beyond this price the linear demand would turn negative
-            caps["choke price"] = problem.default_eur_per_kwh * (1 - 1 / elasticity)
-        floors = {
-            "floor": np.full(horizon, float(options.floor_eur_per_kwh)),
-            "feed-in price": problem.feed_in_eur_per_kwh,
-        }
-        bills_eur = (problem.demand_kwh @ problem.default_eur_per_kwh)[:, None]
-        promises = np.divide(problem.demand_kwh, bills_eur, out=np.zeros(problem.demand_kwh.shape), where=bills_eur > 0)
-        return cls(floors, caps, promises, options.ramp_eur_per_kwh)
-
-    @property
-    def lower(self) -> FloatArray:
-        lower: FloatArray = np.maximum.reduce(list(self.floors.values()))
-        return lower
-
-    @property
-    def upper(self) -> FloatArray:
-        upper: FloatArray = np.minimum.reduce(list(self.caps.values()))
-        return upper
-
-    def contradiction(self) -> str:
-        """Say which limit cannot be kept and by how much, or nothing."""
-        gap = self.lower - self.upper
-        step = int(np.argmax(gap))
-        if gap[step] > 0:
-            low, high = (self._nearest(bounds, step) for bounds in (self.floors, self.caps))
-            return f"{low} exceeds {high} at step {step} by {gap[step]:.4g} EUR/kWh"
-        excess = self.promises @ self.lower - 1
-        home = int(np.argmax(excess)) if excess.size else -1
-        if excess.size and excess[home] > _KEPT:
-            return f"promise to home {home} fails by {excess[home]:.4g} of its default bill even at the lowest prices"
-        return ""
-
-    def _nearest(self, bounds: dict[str, FloatArray], step: int) -> str:
-        tightest = self.lower if bounds is self.floors else self.upper
-        return next(name for name, bound in bounds.items() if bound[step] == tightest[step])
-
-    def excess(self, price: FloatArray) -> FloatArray:
-        """Return by which share each home's bill exceeds the default's, shape (n,); -1 without demand."""
-        excess: FloatArray = self.promises @ price - 1
-        return excess
-
-    def binding(self, price: FloatArray) -> tuple[str, ...]:
-        """Name the limits that `price` meets with equality."""
-        near = _NEAR * max(1e-3, float(np.abs(price).max(initial=0.0)))
-        found = [
-            f"{name} at step {step}"
-            for name, bound in (*self.caps.items(), *self.floors.items())
-            for step in np.flatnonzero(np.abs(price - bound) <= near)
-        ]
-        if self.ramp_eur_per_kwh is not None:
-            steep = np.abs(np.diff(price)) >= self.ramp_eur_per_kwh - near
-            found += [f"ramp at step {step + 1}" for step in np.flatnonzero(steep)]
-        return (*found, *(f"promise to home {home}" for home in np.flatnonzero(np.abs(self.excess(price)) <= _NEAR)))
-
-
-def _fallback(problem: RetailProblem, status: str, reason: str, started: float, solver: str = "") -> RetailPrices:
+def fall_back(problem: RetailProblem, status: str, reason: str, started: float, solver: str = "") -> RetailPrices:
+    """Return the default tariff, marked as standing in, with the reason; `started` by ``perf_counter`` [s]."""
     _LOG.warning("the default tariff stands in: %s", reason)
     return RetailPrices(
         buy_eur_per_kwh=problem.default_eur_per_kwh.copy(),
@@ -142,7 +54,7 @@ def _fallback(problem: RetailProblem, status: str, reason: str, started: float, 
     )
 
 
-class _Sized:
+class SizedPricer:
     """A pricer for a given number of homes and steps."""
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
@@ -151,20 +63,21 @@ class _Sized:
         self.homes, self.horizon_steps = homes, horizon_steps
         self.options = RetailOptions() if options is None else options
 
-    def _check(self, problem: RetailProblem) -> None:
+    def check(self, problem: RetailProblem) -> None:
+        """Raise `PhysicsError` unless `problem` has the size that the pricer was made for."""
         require_shape("demand_kwh", problem.demand_kwh, (self.homes, self.horizon_steps))
 
 
-class DefaultTariff(_Sized):
+class DefaultTariff(SizedPricer):
     """The default tariff as it is: what a retailer without a pricing engine charges."""
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return the default price of each step."""
-        self._check(problem)
+        self.check(problem)
         return RetailPrices(problem.default_eur_per_kwh.copy(), status="rule")
 
 
-class Flat(_Sized):
+class Flat(SizedPricer):
     """One price for the whole horizon: the highest that keeps the promise to every home, within cap and floor.
 
     Where the default tariff is flat itself, that is the default price.
@@ -181,21 +94,21 @@ class Flat(_Sized):
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return the flat price of each step."""
-        self._check(problem)
+        self.check(problem)
         started = perf_counter()
-        limits = _Limits.of(problem, self.options, elasticity=0.0)
+        limits = Limits.of(problem, self.options)
         reason = limits.contradiction()
         level = min(float(limits.upper.min()), self._promised(problem, limits))
         lowest = float(limits.lower.max())
         if not reason and level < lowest:
             reason = f"the flat price {level:.4g} EUR/kWh lies below the lowest allowed by {lowest - level:.4g}"
         if reason:
-            return _fallback(problem, "infeasible", reason, started)
+            return fall_back(problem, "infeasible", reason, started)
         price = np.full(self.horizon_steps, level)
         return RetailPrices(price, status="rule", total_s=perf_counter() - started, binding=limits.binding(price))
 
     @staticmethod
-    def _promised(problem: RetailProblem, limits: _Limits) -> float:
+    def _promised(problem: RetailProblem, limits: Limits) -> float:
         default = problem.default_eur_per_kwh
         if (default == default[0]).all():  # spared the rounding of a mean of equal numbers
             return float(default[0])
@@ -203,8 +116,10 @@ class Flat(_Sized):
         return float((1 / weight[weight > 0]).min(initial=np.inf)) if weight.any() else float(default.min())
 
 
-class ElasticQp(_Sized):
-    r"""Prices that maximise the VPP's margin while demand answers linearly and no home pays more than by default.
+class ElasticQp(SizedPricer):
+    r"""Prices that are best by a named objective while demand answers linearly and no home pays more than by default.
+
+    For profit, and one number as elasticity,
 
     .. math::
 
@@ -212,8 +127,13 @@ class ElasticQp(_Sized):
         \quad \text{s.t.} \quad \sum_t p_t d_{it} \le \sum_t p^{def}_t d_{it} \;\; \forall i
 
     with demand :math:`d_{it}` at the default prices, :math:`D_t = \sum_i d_{it}`, wholesale price :math:`w`, levies
-    :math:`\lambda` and elasticity :math:`e \le 0`; and within cap, floor, feed-in price and ramp. The promise counts
-    the demand before any response, so it holds for a home that does not respond.
+    :math:`\lambda` and elasticity :math:`e \le 0`; and within cap, floor, feed-in price, ramp, a cap on the revenue and
+    the feeder's limit. The promise counts the demand before any response, so it holds for a home that does not respond.
+
+    A matrix of elasticities in the problem takes the number's place. Where it makes the margin grow without bound in
+    some direction (its response, weighted by demand, has a symmetric part of mixed sign), that negative curvature is
+    set to zero, which keeps value and slope at the default prices, and is noted in the result. New numbers in the
+    matrix need no new compilation.
 
     A step in which next to nothing is drawn keeps the default price as far as the limits let it. With many more homes
     than steps, promises are added as they are broken, those broken most first, until all are kept. The more unlike the
@@ -225,7 +145,7 @@ class ElasticQp(_Sized):
     homes, horizon_steps : int
         Shape of the problems to come.
     options : RetailOptions, optional
-        Cap, floor, elasticity and ramp.
+        Limits, elasticity and objective.
 
     Examples
     --------
@@ -242,69 +162,158 @@ class ElasticQp(_Sized):
     """
 
     max_rounds = 50
+    solver = "CLARABEL"
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)
-        from vpp_sim.pricing.program import PriceProgram  # cvxpy takes 0.8 s to load, and Flat does without
-
-        self._rows = min(homes, max(_MIN_ROWS, 4 * horizon_steps))
-        self._program = PriceProgram(
-            horizon_steps=horizon_steps, rows=self._rows, ramp_eur_per_kwh=self.options.ramp_eur_per_kwh
-        )
+        promises = homes + (self.options.revenue_cap_eur_per_kwh is not None)
+        self._rows = min(promises, max(_MIN_ROWS, 4 * horizon_steps))
+        self._programs: dict[tuple[bool, bool], PriceProgram] = {}
+        share = self.options.least_profit_share
+        self._least_share = 1.0 if share is None and self.options.objective == "peak" else share
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return the optimal prices, or the default tariff with the reason why there are none."""
-        self._check(problem)
+        self.check(problem)
         started = perf_counter()
-        limits = _Limits.of(problem, self.options, self.options.elasticity)
+        response = Response.of(problem, believed_elasticity(problem, self.options))
+        limits = Limits.of(problem, self.options, response)
         reason = limits.contradiction()
         if reason:
-            return _fallback(problem, "infeasible", reason, started)
-        status, price, solve_s = self._solve(problem, limits)
-        if status != "optimal":
-            reason = f"the solver ended with {status!r}"
-            if status == _UNSETTLED:
-                reason = f"promises are still broken after {self.max_rounds} rounds"
-            return _fallback(problem, status, reason, started, self._program.solver)
+            return fall_back(problem, "infeasible", reason, started)
+        solution = self._solve(problem, response, limits)
+        if solution.status != "optimal":
+            reason = self._why(problem, response, limits, solution.status)
+            return fall_back(problem, solution.status, reason, started, self.solver)
+        price = solution.price_eur_per_kwh
         return RetailPrices(
             buy_eur_per_kwh=price,
-            status=status,
-            solver=self._program.solver,
-            solve_s=solve_s,
+            status=solution.status,
+            solver=self.solver,
+            solve_s=solution.solve_s,
             total_s=perf_counter() - started,
             binding=limits.binding(price),
+            pressure_kwh=solution.duals,
+            notes=(response.note,) if response.note else (),
         )
 
-    def _solve(self, problem: RetailProblem, limits: _Limits) -> tuple[str, FloatArray, float]:
-        """Solve with the promises that matter; add those that are broken, and solve again."""
-        linear, quadratic = self._gain(problem)
+    def _program(self, *, crossed: bool, bounded: bool) -> PriceProgram:
+        if (crossed, bounded) not in self._programs:
+            from vpp_sim.pricing.program import PriceProgram  # cvxpy takes 0.8 s to load, and Flat does without
+
+            self._programs[crossed, bounded] = PriceProgram(
+                horizon_steps=self.horizon_steps,
+                rows=self._rows,
+                ramp_eur_per_kwh=self.options.ramp_eur_per_kwh,
+                crossed=crossed,
+                bounded=bounded,
+                peak=self.options.objective == "peak",
+                profit_floor=self._least_share is not None,
+            )
+        return self._programs[crossed, bounded]
+
+    def _solve(self, problem: RetailProblem, response: Response, limits: Limits) -> Solution:
+        """Solve with the limits that matter; add those that are broken, and solve again."""
+        gain = Gain.of(problem, response, self.options.objective)
+        demand, profit = self._demand(problem, response, limits), self._profit_floor(problem, response)
         lower, upper = limits.lower, limits.upper
+        bounded = limits.room is not None and self.options.feeder_limit_kw is not None
         rows, solve_s = self._worst(limits.excess(upper)), 0.0
         for _ in range(self.max_rounds):
-            solution = self._program.solve(
-                linear=linear, quadratic=quadratic, lower=lower, upper=upper, promises=limits.promises[rows]
+            solution = self._program(crossed=response.crossed, bounded=bounded).solve(
+                linear=gain.linear,
+                quadratic=gain.quadratic,
+                lower=lower,
+                upper=upper,
+                promises=limits.promises[rows],
+                demand=demand,
+                profit=profit,
             )
             solve_s += solution.solve_s
             if solution.status != "optimal":
-                return solution.status, solution.price_eur_per_kwh, solve_s
+                return replace(solution, solve_s=solve_s)
             price = np.clip(solution.price_eur_per_kwh, lower, upper)
-            excess = limits.excess(price)
-            if excess.max() <= _KEPT:
-                return "optimal", price, solve_s
-            excess[rows[excess[rows] >= -_KEPT]] = np.inf  # what binds now stays in
+            excess, overdrawn = limits.excess(price), not bounded and limits.overdrawn(price)
+            if excess.max() <= KEPT and not overdrawn:
+                pressure = _pressure(solution, limits, rows, response)
+                return replace(solution, price_eur_per_kwh=price, solve_s=solve_s, duals=pressure)
+            bounded = bounded or overdrawn
+            excess[rows[excess[rows] >= -KEPT]] = np.inf  # what binds now stays in
             rows = self._worst(excess)
-        return _UNSETTLED, price, solve_s
+        return replace(solution, status=_UNSETTLED, solve_s=solve_s)
 
     def _worst(self, excess: FloatArray) -> IntArray:
         """Return the homes whose bills exceed the default's most, in order of their numbers, shape (rows,)."""
         return np.sort(np.argsort(-excess, kind="stable")[: self._rows]).astype(np.int64)
 
-    def _gain(self, problem: RetailProblem) -> tuple[FloatArray, FloatArray]:
-        """Return the coefficients of the margin, ``linear @ p - quadratic @ p**2``, per mean demand."""
-        total, default = problem.demand_kwh.sum(axis=0), problem.default_eur_per_kwh
-        weight = total / (total.mean() or 1.0)
-        elasticity = self.options.elasticity
-        slope = -elasticity * weight / default
-        linear = weight * (1 - elasticity) + slope * (problem.levies_eur_per_kwh + problem.wholesale_eur_per_kwh)
-        idle, pull = weight < _IDLE, _IDLE / default
-        return np.where(idle, 2 * pull * default, linear), np.where(idle, pull, slope)
+    def _demand(self, problem: RetailProblem, response: Response, limits: Limits) -> Demand | None:
+        """Return what the program is told of demand; nothing where it need not heed it."""
+        peak = self.options.objective == "peak"
+        if limits.room is None and not peak:
+            return None
+        from vpp_sim.pricing.program import Demand
+
+        none = np.zeros(self.horizon_steps)
+        return Demand(
+            offset=response.offset(problem.default_eur_per_kwh),
+            slope=response.slope,
+            lowest=none,
+            highest=none if limits.room is None else limits.room.highest,
+            spared=none if problem.export_kwh is None else problem.export_kwh / response.unit_kwh,
+        )
+
+    def _least_profit(self, problem: RetailProblem, response: Response) -> tuple[Gain, float]:
+        """Return the profit, and the least that it may come to, per mean demand."""
+        profit = Gain.of(problem, response, "profit")
+        usual = profit.at(problem.default_eur_per_kwh)
+        given_up = 1 - (1.0 if self._least_share is None else self._least_share) + _PROFIT_KEPT
+        return profit, usual - given_up * abs(usual)
+
+    def _profit_floor(self, problem: RetailProblem, response: Response) -> ProfitFloor | None:
+        if self._least_share is None:
+            return None
+        from vpp_sim.pricing.program import ProfitFloor
+
+        profit, least = self._least_profit(problem, response)
+        return ProfitFloor(profit.linear, response.root(), least - profit.constant)
+
+    def _why(self, problem: RetailProblem, response: Response, limits: Limits, status: str) -> str:
+        """Say why there are no prices, and by how much the limit in the way would have to give."""
+        if status == _UNSETTLED:
+            return f"promises are still broken after {self.max_rounds} rounds"
+        if "infeasible" not in status:
+            return f"the solver ended with {status!r}"
+        reason = least_violation(limits, problem.default_eur_per_kwh, response.unit_kwh / self.options.step_h)
+        if reason or self._least_share is None:
+            return reason or f"the solver ended with {status!r}, though every limit can be kept"
+        return self._profit_short(problem, response)
+
+    def _profit_short(self, problem: RetailProblem, response: Response) -> str:
+        profit, least = self._least_profit(problem, response)
+        free = replace(self.options, objective="profit", least_profit_share=None)
+        most = type(self)(homes=self.homes, horizon_steps=self.horizon_steps, options=free).price(problem)
+        reached = profit.at(most.buy_eur_per_kwh)
+        return (
+            f"least profit {least * response.unit_kwh:.4g} EUR is missed by {(least - reached) * response.unit_kwh:.4g}"
+        )
+
+
+def _pressure(solution: Solution, limits: Limits, rows: IntArray, response: Response) -> Mapping[str, FloatArray]:
+    """Return what each kind of limit holds back in each step, from the dual values [kWh]."""
+    duals = solution.duals
+    held: dict[str, FloatArray] = {}
+    for side, bounds, sign in (("lower", limits.floors, -1.0), ("upper", limits.caps, 1.0)):
+        names = np.array(limits.nearest(bounds))
+        held |= {name: np.where(names == name, sign * duals[side], 0.0) for name in bounds}
+    weight = np.zeros(len(limits.promises))
+    weight[rows] = duals["promises"]
+    held["promise"] = weight[: limits.homes] @ limits.promises[: limits.homes]
+    if len(limits.promises) > limits.homes:
+        held["revenue cap"] = weight[limits.homes :] @ limits.promises[limits.homes :]
+    if "up" in duals:
+        steep = duals["up"] - duals["down"]
+        held["ramp"] = np.append(0.0, steep) - np.append(steep, 0.0)
+    if "highest" in duals:
+        held["feeder limit"] = response.push(duals["highest"])
+        held["no demand"] = -response.push(duals["lowest"])
+    return {name: values * response.unit_kwh for name, values in held.items()}

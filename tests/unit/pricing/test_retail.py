@@ -169,7 +169,7 @@ def test_what_cannot_be_kept_falls_back_to_the_default_and_says_why(pricer, prob
     assert f"the default tariff stands in: {reason}" in caplog.text
 
 
-def test_a_ramp_that_cannot_be_kept_is_found_by_the_solver():
+def test_a_ramp_that_cannot_be_kept_is_named_with_what_it_lacks():
     problem = _problem([[1.0, 1.0]], 0.1, 0.9, feed_in=[0.0, 0.6])
     pricer = ElasticQp(homes=1, horizon_steps=2, options=RetailOptions(ramp_eur_per_kwh=0.01))
     fine = pricer.price(problem)
@@ -178,7 +178,8 @@ def test_a_ramp_that_cannot_be_kept_is_found_by_the_solver():
     pricer = ElasticQp(homes=1, horizon_steps=2, options=RetailOptions(ramp_eur_per_kwh=0.01, elasticity=-1.0))
     prices = pricer.price(choked)
     assert (prices.fallback, prices.status) == (True, "infeasible")
-    assert prices.reason == "the solver ended with 'infeasible'"
+    # The price of step 1 is at least 0.6, that of step 0 at most its choke price 0.2: the ramp lacks 0.4 - 0.01.
+    assert prices.reason == "ramp at step 1 would have to give by 0.39 EUR/kWh"
     assert prices.solver == "CLARABEL"
 
 
