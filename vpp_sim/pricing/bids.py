@@ -213,7 +213,7 @@ class BidProblem:
     @property
     def horizon_steps(self) -> int:
         """Number of steps H."""
-        return self.prices.day_ahead_eur_per_kwh.shape[1]
+        return int(self.prices.day_ahead_eur_per_kwh.shape[1])
 
     @property
     def position_limits_kwh(self) -> tuple[FloatArray, FloatArray]:

@@ -80,7 +80,8 @@ def critical_quantile(problem: BidProblem) -> FloatArray:
     ratio = np.clip(np.divide(short, both, out=np.full(both.shape, 0.5), where=both > 0), 0.0, 1.0)
     steps = zip(problem.quantiles_kwh, ratio, strict=True)
     bid = np.array([quantile_at(row, problem.levels, float(level)) for row, level in steps])
-    return np.clip(bid, *problem.position_limits_kwh)
+    clipped: FloatArray = np.clip(bid, *problem.position_limits_kwh)
+    return clipped
 
 
 def _fallen_back(problem: BidProblem, reason: str, solution: StageSolution | None = None) -> BidDecision:

@@ -156,7 +156,7 @@ class _Columns:
 
 def _add_balances(rows: _Rows, cols: _Columns, problem: StageProblem) -> None:
     """Add N + c - d - x = short - long for each scenario and step, and the battery's own balance."""
-    scenarios, horizon = problem.net_kwh.shape
+    scenarios = problem.net_kwh.shape[0]
     net = problem.net_kwh.ravel()
     here, step = rows.block(net, net) + np.arange(net.size), np.tile(cols.x, scenarios)
     rows.put(here, cols.of["short"], 1.0)
@@ -252,9 +252,9 @@ def solve_highs(problem: StageProblem, *, time_limit_s: float = 60.0) -> StageSo
     Output of 10 or 90, each as likely; the shortage costs more than the surplus loses: sell the 10.
 
     >>> one = np.ones((2, 1))
-    >>> solution = solve_highs(StageProblem(
-    ...     np.array([[-10.0], [-90.0]]), 50 * one, 80 * one, 30 * one, np.array([-90.0]), np.array([0.0]), None, 0.0, 0.9
-    ... ))
+    >>> net, limits = np.array([[-10.0], [-90.0]]), (np.array([-90.0]), np.array([0.0]))
+    >>> problem = StageProblem(net, 50 * one, 80 * one, 30 * one, *limits, None, risk_weight=0.0, level=0.9)
+    >>> solution = solve_highs(problem)
     >>> solution.status, solution.position_kwh, round(solution.objective_eur, 2)
     ('optimal', array([-10.]), -1700.0)
     """
