@@ -15,21 +15,26 @@ from vpp_sim.pricing.customers import Customers, ElasticHomes, ShiftingHomes
 WORSE_EUR = 1.0
 """A home counts as worse off from such a loss a year on; its bills are 1,200 EUR and more [EUR]."""
 
-OWN, SHIFT, SHARE = (0.02, 0.07), (0.10, 0.40), (0.05, 0.25)
-REACH_H, MOVE_H, TROUBLE_EUR_PER_KWH = 3.0, 4, 0.005
+OWN, SHIFT, SHARE, DISCOMFORT = (0.02, 0.07), (0.10, 0.40), (0.05, 0.25), (0.01, 0.03)
+REACH_H, WINDOW_H = 3.0, 12
+BELIEVED_SHARE, BELIEVED_DISCOMFORT = 0.15, 0.02
 
-Truth: TypeAlias = Literal["elastic", "mixed"]
-"""Whether homes answer smoothly, or a part of them moves whole to the cheapest hour as well."""
+Truth: TypeAlias = Literal["elastic", "mixed", "tied"]
+"""How homes answer: smoothly; a part of them shifting too; or that part as believed, and unwilling where indifferent."""
 
-TRUTHS: tuple[Truth, ...] = ("elastic", "mixed")
+TRUTHS: tuple[Truth, ...] = ("elastic", "mixed", "tied")
 
 
 def planted(homes: int, seed: int, truth: Truth) -> Customers:
-    """Return homes with a random response; those of one seed differ between truths in the moving part alone."""
+    """Return homes with a random response; those of one seed differ between truths in the shifting part alone."""
     rng = np.random.default_rng(seed)
     elastic = ElasticHomes(rng.uniform(*OWN, homes), rng.uniform(*SHIFT, homes), REACH_H)
-    share = rng.uniform(*SHARE, homes) if truth == "mixed" else np.zeros(homes)
-    return Customers(elastic, ShiftingHomes(share, MOVE_H, TROUBLE_EUR_PER_KWH))
+    share, discomfort = rng.uniform(*SHARE, homes), rng.uniform(*DISCOMFORT, homes)
+    if truth == "elastic":
+        share = np.zeros(homes)
+    if truth == "tied":
+        share, discomfort = np.full(homes, BELIEVED_SHARE), np.full(homes, BELIEVED_DISCOMFORT)
+    return Customers(elastic, ShiftingHomes(share, discomfort, WINDOW_H, tie="against_seller"))
 
 
 def true_elasticity(customers: Customers, import_kwh: FloatArray, default: FloatArray) -> FloatArray:
@@ -68,8 +73,9 @@ def outcome(year: Year, days: Sequence[int], prices: FloatArray, customers: Cust
     profit, net = np.zeros(len(days)), np.zeros((len(days), HOURS))
     surplus, excess = np.zeros((len(days), year.homes)), np.zeros((len(days), year.homes))
     for row, day in enumerate(days):
-        answer = customers.respond(year.import_kwh[day], year.default, prices[row])
-        margin = prices[row] - LEVIES_EUR_PER_KWH - year.wholesale_eur_per_kwh[day]
+        cost = LEVIES_EUR_PER_KWH + year.wholesale_eur_per_kwh[day]
+        answer = customers.respond(year.import_kwh[day], year.default, prices[row], cost_eur_per_kwh=cost)
+        margin = prices[row] - cost
         profit[row] = margin @ answer.demand_kwh.sum(axis=0)
         surplus[row] = answer.surplus_change_eur
         excess[row] = answer.demand_kwh @ (prices[row] - year.default)

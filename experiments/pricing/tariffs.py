@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,14 +13,15 @@ from statistics_of import spread
 from year import FIRST_DAY, HOURS, PRICE_YEARS, Year, load
 
 from vpp_sim.arrays import FloatArray
-from vpp_sim.pricing.elasticity import ElasticityLearner, ElasticityPrior, explored_prices, literature_prior
+from vpp_sim.pricing.elasticity import ElasticityLearner, explored_prices, literature_prior
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer, RetailPrices
-from vpp_sim.pricing.retail import DefaultTariff, ElasticQp, Flat
+from vpp_sim.pricing.retail import ElasticQp, Flat
+from vpp_sim.pricing.tariffs import CriticalPeak, PassThrough, TimeOfUse
 
 SEEDS = (0, 1, 2, 3, 4)
 QUICK_DAYS = 8
 CAP = 2.5
-DITHER, TAUGHT_DAYS = 0.1, 60
+DITHER, TAUGHT_DAYS, CROSS_SD = 0.05, 60, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
@@ -37,38 +38,42 @@ def options(year: Year, **more: Any) -> RetailOptions:
     return RetailOptions(cap_eur_per_kwh=cap, elasticity=literature_prior().own, **more)
 
 
-def _sized(kind: Callable[..., RetailPricer], year: Year, **more: Any) -> RetailPricer:
-    return kind(homes=year.homes, horizon_steps=HOURS, options=options(year, **more))
+def _sized(kind: Callable[..., RetailPricer], year: Year, told: Mapping[str, Any], made: Mapping[str, Any]) -> RetailPricer:
+    return kind(homes=year.homes, horizon_steps=HOURS, options=options(year, **told), **made)
 
 
-def _tariff(kind: Callable[..., RetailPricer], *, promised: bool, learns: bool = False, **more: Any) -> Tariff:
-    return Tariff(partial(_sized, kind, **more), promised, learns)
+def _rule(kind: Callable[..., RetailPricer], *, promised: bool, **made: Any) -> Tariff:
+    return Tariff(partial(_sized, kind, told={}, made=made), promised)
+
+
+def _optimised(*, learns: bool = False, **told: Any) -> Tariff:
+    return Tariff(partial(_sized, ElasticQp, told=told, made={}), promised=True, learns=learns)
 
 
 TARIFFS: Mapping[str, Tariff] = {
-    "flat": _tariff(Flat, promised=True),
-    "profit": _tariff(ElasticQp, promised=True),
-    "profit_learning": _tariff(ElasticQp, promised=True, learns=True),
-    "welfare": _tariff(ElasticQp, promised=True, objective="welfare", least_profit_share=1.0),
-    "peak": _tariff(ElasticQp, promised=True, objective="peak"),
+    "flat": _rule(Flat, promised=True),
+    "time_of_use": _rule(TimeOfUse, promised=False, promise=False),
+    "critical_peak": _rule(CriticalPeak, promised=False, promise=False),
+    "pass_through": _rule(PassThrough, promised=False, promise=False),
+    "pass_through_promised": _rule(PassThrough, promised=True),
+    "profit": _optimised(),
+    "profit_learning": _optimised(learns=True),
+    "welfare": _optimised(objective="welfare", least_profit_share=1.0),
+    "peak": _optimised(objective="peak"),
 }
 """The tariffs compared; all but those that learn set the same prices whoever the homes are."""
 
-
-FORESIGHT: Mapping[str, Tariff] = {
-    "profit": _tariff(ElasticQp, promised=True),
-    "welfare": _tariff(ElasticQp, promised=True, objective="welfare"),
-}
+FORESIGHT: Mapping[str, Tariff] = {"profit": _optimised(), "welfare": _optimised(objective="welfare")}
 """What is best for profit, and for profit and consumer surplus together, under the promise, if all were known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One tariff over one price year, for homes of one truth and some seeds."""
+    """One tariff over one price year; homes of each truth and seed answer it."""
 
     name: str
     price_year: str
-    truth: Truth
+    truths: tuple[Truth, ...]
     seeds: tuple[int, ...]
     days: tuple[int, ...]
     foresight: bool = False
@@ -76,7 +81,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """Prices of shape (D, 24), and how the solves went."""
+    """Prices of shape (D, 24) as they were charged, and the solves behind them."""
 
     prices: FloatArray
     solved: list[RetailPrices]
@@ -102,10 +107,7 @@ def set_while_learning(
 ) -> tuple[Made, ElasticityLearner]:
     """Return the prices of a pricer that learns the response from meters, and explores for its first sixty days."""
     customers, rng = planted(year.homes, seed, truth), np.random.default_rng((11, seed))
-    prior = literature_prior()
-    learner = ElasticityLearner(
-        ElasticityPrior(own=prior.own, own_sd=0.1, cross=0.0, cross_sd=0.1), forgetting=1.0, groups=HOURS
-    )
+    learner = ElasticityLearner(replace(literature_prior(), cross_sd=CROSS_SD), forgetting=1.0, groups=HOURS)
     solved, prices = [], np.zeros((len(days), HOURS))
     metered: dict[int, FloatArray] = {}
     for row, day in enumerate(days):
@@ -136,9 +138,10 @@ def _teach(
 
 
 def matrix_of(learner: ElasticityLearner) -> FloatArray:
-    """Return what was learnt as a matrix: the own term, and the cross term spread over the other hours."""
+    """Return what was learnt as a matrix, of which no more may move elsewhere than leaves a step."""
     own, cross = (float(term) for term in learner.posterior.mean)
-    return spread_out(min(own, 0.0), max(cross, 0.0), HOURS)
+    own = min(own, 0.0)
+    return spread_out(own, float(np.clip(cross, 0.0, -own)), HOURS)
 
 
 def matrix_of_prior(steps: int) -> FloatArray:
@@ -155,72 +158,126 @@ def spread_out(own: float, cross: float, steps: int) -> FloatArray:
 
 
 def run_job(job: Job) -> dict[str, Any]:
-    """Return what a tariff brought, one summary a seed, and how its solves went."""
+    """Return what a tariff brought, by truth one summary a seed, and how its solves went."""
     year, tariff = load(job.price_year), (FORESIGHT if job.foresight else TARIFFS)[job.name]
-    each_its_own = job.foresight or tariff.learns
-    found, made, learnt = [], None, []
-    for seed in job.seeds:
-        if made is None or each_its_own:
-            pricer = tariff.make(year)
+    pricer = tariff.make(year)
+    made = None if job.foresight or tariff.learns else set_prices(year, job.days, pricer)
+    found: dict[str, Any] = {"outcomes": {truth: [] for truth in job.truths}, "learnt": {}, "solved": []}
+    for truth in job.truths:
+        for seed in job.seeds:
+            here = made
             if job.foresight:
-                made = set_with_foresight(year, job.days, pricer, seed, job.truth)
-            elif tariff.learns:
-                made, learner = set_while_learning(year, job.days, pricer, seed, job.truth)
-                learnt.append([float(term) for term in learner.posterior.mean])
-            else:
-                made = set_prices(year, job.days, pricer)
-        customers = planted(year.homes, seed, job.truth)
-        found.append(summary(outcome(year, job.days, made.prices, customers), promised=tariff.promised))
-    assert made is not None
+                here = set_with_foresight(year, job.days, pricer, seed, truth)
+            elif here is None:
+                here, learner = set_while_learning(year, job.days, pricer, seed, truth)
+                found["learnt"].setdefault(truth, []).append(_belief(learner))
+            answered = outcome(year, job.days, here.prices, planted(year.homes, seed, truth))
+            found["outcomes"][truth].append(summary(answered, promised=tariff.promised))
+            found["solved"] += here.solved if here is not made or not found["solved"] else []
+    return found | _solves(found.pop("solved"))
+
+
+def _belief(learner: ElasticityLearner) -> dict[str, float]:
+    low, high = learner.posterior.interval(0.9)
+    own, cross = (float(term) for term in learner.posterior.mean)
+    return {"own": own, "own_low": low, "own_high": high, "cross": cross}
+
+
+def _solves(solved: Sequence[RetailPrices]) -> dict[str, Any]:
+    prices = np.array([each.buy_eur_per_kwh for each in solved])
     return {
-        "outcomes": found,
-        "learnt": learnt,
-        "price_sd_eur_per_kwh": float((made.prices - made.prices.mean(axis=1, keepdims=True)).std()),
-        "fallbacks": sum(each.fallback for each in made.solved),
-        "reasons": sorted({each.reason for each in made.solved if each.fallback})[:3],
-        "total_ms": [1e3 * each.total_s for each in made.solved],
-        "solve_ms": [1e3 * each.solve_s for each in made.solved],
+        "within_day_eur_per_kwh": float(np.ptp(prices, axis=1).mean()),
+        "fallbacks": sum(each.fallback for each in solved),
+        "reasons": sorted({each.reason for each in solved if each.fallback})[:3],
+        "solves": len(solved),
+        "total_ms": float(np.median([1e3 * each.total_s for each in solved])),
     }
 
 
 def jobs_of(*, quick: bool) -> list[Job]:
-    """Return every tariff with every price year and truth, dearest first."""
+    """Return every tariff with every price year and truth, the longest first."""
     seeds = SEEDS[:1] if quick else SEEDS
     days = range(FIRST_DAY, load().days)
     chosen = tuple(days[:: len(days) // QUICK_DAYS] if quick else days)
-    cases = [(price_year, truth) for price_year in PRICE_YEARS for truth in TRUTHS]
-    best = [Job(name, *case, seeds, chosen, foresight=True) for case in cases for name in FORESIGHT]
-    return best + [Job(name, *case, seeds, chosen) for name in reversed(TARIFFS) for case in cases]
+    jobs = [
+        Job(name, price_year, (truth,), seeds, chosen, foresight=True)
+        for price_year in PRICE_YEARS
+        for truth in TRUTHS
+        for name in FORESIGHT
+    ]
+    return jobs + [Job(name, each, TRUTHS, seeds, chosen) for name in reversed(TARIFFS) for each in PRICE_YEARS]
 
 
 def study(pool: Any, *, quick: bool) -> dict[str, Any]:
     """Return by price year and truth what each tariff brought, and what it fell short of foresight."""
     jobs = jobs_of(quick=quick)
-    rows = dict(zip(jobs, pool.map(run_job, jobs), strict=True))
+    rows = list(zip(jobs, pool.map(run_job, jobs), strict=True))
     return {
-        price_year: {truth: _case(rows, price_year, truth) for truth in TRUTHS} for price_year in PRICE_YEARS
+        "cases": {year: {truth: _case(rows, year, truth) for truth in TRUTHS} for year in PRICE_YEARS},
+        "learnt": {
+            job.price_year: {truth: _learnt(row["learnt"][truth]) for truth in TRUTHS}
+            for job, row in rows
+            if row["learnt"]
+        },
+        "true_own": {truth: _true_own(truth) for truth in TRUTHS},
+        "fallbacks": sum(row["fallbacks"] for _, row in rows),
+        "fallback_reasons": sorted({reason for _, row in rows for reason in row["reasons"]}),
+        "solves": sum(row["solves"] for _, row in rows),
+        "days": len(jobs[0].days),
+        "homes": load().homes,
+        "seeds": len(jobs[0].seeds),
+        "default_eur_per_kwh": {year: load(year).default_eur_per_kwh for year in PRICE_YEARS},
+        "wholesale_eur_per_kwh": {year: round(float(load(year).wholesale_eur_per_kwh.mean()), 4) for year in PRICE_YEARS},
+        "within_day_wholesale_eur_per_kwh": {
+            year: round(float(np.ptp(load(year).wholesale_eur_per_kwh, axis=1).mean()), 4) for year in PRICE_YEARS
+        },
+        "default_bill_eur": {year: round(_default_bill(load(year), jobs[0].days)) for year in PRICE_YEARS},
     }
 
 
-def _case(rows: Mapping[Job, dict[str, Any]], price_year: str, truth: Truth) -> dict[str, Any]:
-    here = {(job.name, job.foresight): row for job, row in rows.items() if (job.price_year, job.truth) == (price_year, truth)}
-    best = {name: here[name, True]["outcomes"] for name in FORESIGHT}
-    found = {}
+def _default_bill(year: Year, days: Sequence[int]) -> float:
+    return float(year.import_kwh[list(days)].sum() * year.default_eur_per_kwh)
+
+
+def _true_own(truth: Truth) -> float:
+    """Return the mean own elasticity of all demand, of the part that is elastic, over the hours of the first seed's year."""
+    year = load()
+    customers = planted(year.homes, SEEDS[0], truth)
+    mean = year.import_kwh.mean(axis=0)
+    return round(float(np.diag(true_elasticity(customers, mean, year.default)).mean()), 4)
+
+
+def _learnt(found: list[dict[str, float]]) -> dict[str, Any]:
+    return {key: spread([each[key] for each in found], 4) for key in found[0]}
+
+
+def _case(rows: list[tuple[Job, dict[str, Any]]], price_year: str, truth: Truth) -> dict[str, Any]:
+    here = {
+        (job.name, job.foresight): row
+        for job, row in rows
+        if job.price_year == price_year and truth in job.truths
+    }
+    best = {name: here[name, True]["outcomes"][truth] for name in FORESIGHT}
+    top = [max(each["profit_eur"] for each in one) for one in zip(*_rivals(here, truth, best["profit"]), strict=True)]
+    good = [max(map(_welfare, one)) for one in zip(*_rivals(here, truth, best["welfare"]), strict=True)]
+    tariffs = {}
     for name in TARIFFS:
-        row = here[name, False]
-        keys = row["outcomes"][0]
-        own = {key: spread([each[key] for each in row["outcomes"]]) for key in keys}
-        profit = [ideal["profit_eur"] - each["profit_eur"] for ideal, each in zip(best["profit"], row["outcomes"], strict=True)]
-        welfare = [_welfare(ideal) - _welfare(each) for ideal, each in zip(best["welfare"], row["outcomes"], strict=True)]
-        found[name] = own | {
-            "profit_regret_eur": spread(profit),
-            "welfare_regret_eur": spread(welfare),
-            "price_sd_eur_per_kwh": round(row["price_sd_eur_per_kwh"], 5),
-            "fallbacks": row["fallbacks"],
-            "learnt": [[round(term, 4) for term in each] for each in row["learnt"]],
+        row, outcomes = here[name, False], here[name, False]["outcomes"][truth]
+        tariffs[name] = {key: spread([each[key] for each in outcomes]) for key in outcomes[0]} | {
+            "profit_regret_eur": spread([most - each["profit_eur"] for most, each in zip(top, outcomes, strict=True)]),
+            "welfare_regret_eur": spread([most - _welfare(each) for most, each in zip(good, outcomes, strict=True)]),
+            "within_day_eur_per_kwh": round(row["within_day_eur_per_kwh"], 4),
         }
     ideal = {name: {key: spread([each[key] for each in best[name]]) for key in best[name][0]} for name in best}
-    return {"tariffs": found, "foresight": ideal}
+    return {"tariffs": tariffs, "foresight": ideal}
+
+
+def _rivals(
+    here: Mapping[tuple[str, bool], dict[str, Any]], truth: Truth, best: list[dict[str, float]]
+) -> list[list[dict[str, float]]]:
+    """Return the outcomes among which the best is perfect foresight: its own, and of every tariff that promises."""
+    promised = [here[name, False]["outcomes"][truth] for name, tariff in TARIFFS.items() if tariff.promised]
+    return [best, *promised]
 
 
 def _welfare(found: Mapping[str, float]) -> float:

@@ -1,7 +1,8 @@
 r"""What homes do when prices change, and what that is worth to them: the truth that a pricer is judged against.
 
 Two kinds of response, each with the surplus that goes with it. :class:`ElasticHomes` use less in dear steps and move
-some of it to near steps, smoothly; :class:`ShiftingHomes` run a part whole in the cheapest step within reach.
+some of it to near steps, smoothly; :class:`ShiftingHomes` move a part to the cheapest steps once that pays for the
+trouble.
 Money is quasi-linear: a home's surplus is what the energy is worth to it less what it pays. Only changes against the
 default tariff are given: a level would rest on the demand curve far outside any price that was ever charged.
 
@@ -22,10 +23,10 @@ from vpp_sim.errors import PhysicsError
 __all__ = ["Customers", "ElasticHomes", "Response", "ShiftingHomes", "Tie"]
 
 Tie: TypeAlias = Literal["stay", "for_seller", "against_seller"]
-"""What an indifferent home does: what takes least trouble, or what earns the seller most or least."""
+"""What an indifferent home does: leaves things as they are, or what earns the seller most or least."""
 
-_TIED = 1e-9
-"""Steps whose price and trouble differ by less than this tie [EUR/kWh]."""
+_TIED = 1e-5
+"""A home is indifferent to less than this: a thousandth of a cent, what solvers leave prices off by [EUR/kWh]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,41 +186,48 @@ def _distance(steps: int) -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShiftingHomes:
-    r"""Homes that run a part of their demand in whichever step within reach costs them least, all of it at once.
+    r"""Homes that move a part of their demand from dear to cheap steps of a window, as far as it pays for the trouble.
 
-    What is used in step :math:`t` by default goes to the step :math:`s` with :math:`|t - s| \le r` where
-    :math:`p_s + c |t - s|` is least; it stays where nothing is cheaper. The trouble of moving is at least what the
-    default prices would have paid for it, or the home would have moved before:
-    :math:`\max(c |t-s|, \, p^{def}_t - p^{def}_s)`. The surplus is what is saved, less the trouble.
+    Of the demand :math:`d^0_{it}` of a step the share :math:`\phi_i` may leave it, and into a step no more may come
+    than that share of the home's largest demand. Each kWh moved costs the home the discomfort :math:`\kappa_i`. At the
+    default prices nothing moves, so what counts is how far a price is off the default, :math:`\Delta = p - p^{def}`:
+
+    .. math::
+
+        \min_m \sum_{t, s} m_{its} (\Delta_s - \Delta_t + \kappa_i) \quad \text{s.t.} \quad
+        \sum_s m_{its} \le \phi_i d^0_{it}, \quad \sum_t m_{its} \le \phi_i \max_u d^0_{iu}, \quad m \ge 0
+
+    with :math:`t` and :math:`s` in one window. The discomfort is the same for all moves, so the dearest step gives to
+    the cheapest, the next to the next, until the difference is no more than the discomfort: no solver is needed. The
+    surplus against the default is :math:`-\sum_t \Delta_t d_{it} - \kappa_i \sum m`.
 
     Parameters
     ----------
     share : ndarray, shape (n,)
-        Share of each home's demand that can move, 0..1.
-    reach_steps : int
-        Farthest move, either way, within the horizon [steps].
-    trouble_eur_per_kwh : float
-        Trouble :math:`c` of moving a kWh by one step [EUR/kWh].
+        Share :math:`\phi` of each home's demand that can move, 0..1.
+    discomfort_eur_per_kwh : ndarray, shape (n,)
+        What moving a kWh costs the home, :math:`\kappa`, positive [EUR/kWh].
+    window_steps : int
+        Steps of a window, counted from the first of the horizon on; the last window may be shorter.
     tie : {"stay", "for_seller", "against_seller"}
-        What an indifferent home does.
+        What a home does whose saving is no more and no less than its discomfort.
 
     Raises
     ------
     PhysicsError
-        If a share lies outside 0..1, or reach or trouble are negative.
+        If shapes differ, a share lies outside 0..1, a discomfort is not positive, or a window has no step.
 
     Examples
     --------
-    >>> homes = ShiftingHomes(share=np.array([0.5]), reach_steps=1, trouble_eur_per_kwh=0.02)
-    >>> default, asked = np.array([0.3, 0.3, 0.3]), np.array([0.2, 0.4, 0.1])
-    >>> answer = homes.respond(np.array([[2.0, 2.0, 2.0]]), default, asked)
+    >>> homes = ShiftingHomes(np.array([0.5]), np.array([0.02]), window_steps=3)
+    >>> answer = homes.respond(np.array([[2.0, 2.0, 2.0]]), np.full(3, 0.3), np.array([0.2, 0.4, 0.1]))
     >>> answer.demand_kwh, answer.surplus_change_eur.round(6)
     (array([[2., 1., 3.]]), array([0.68]))
     """
 
     share: FloatArray
-    reach_steps: int
-    trouble_eur_per_kwh: float
+    discomfort_eur_per_kwh: FloatArray
+    window_steps: int
     tie: Tie = "stay"
 
     def __post_init__(self) -> None:
@@ -227,10 +235,12 @@ class ShiftingHomes:
         _require_sizes("share", self.share)
         if (self.share > 1).any():
             raise PhysicsError(f"share must lie within 0..1: highest is {self.share.max():g}")
-        if self.reach_steps < 0:
-            raise PhysicsError(f"reach_steps is {self.reach_steps}, expected 0 or above")
-        if not (np.isfinite(self.trouble_eur_per_kwh) and self.trouble_eur_per_kwh >= 0):
-            raise PhysicsError(f"trouble_eur_per_kwh is {self.trouble_eur_per_kwh:g}, expected 0 or above")
+        require_shape("discomfort_eur_per_kwh", self.discomfort_eur_per_kwh, self.share.shape)
+        require_finite("discomfort_eur_per_kwh", self.discomfort_eur_per_kwh)
+        if (self.discomfort_eur_per_kwh <= 0).any():
+            raise PhysicsError(f"discomfort is {self.discomfort_eur_per_kwh.min():g} EUR/kWh, expected above 0")
+        if self.window_steps < 1:
+            raise PhysicsError(f"window_steps is {self.window_steps}, expected 1 or above")
 
     def respond(
         self,
@@ -259,44 +269,44 @@ class ShiftingHomes:
         _check(base_kwh, default_eur_per_kwh, buy_eur_per_kwh, self.share.size)
         cost = np.zeros_like(buy_eur_per_kwh) if cost_eur_per_kwh is None else cost_eur_per_kwh
         require_shape("cost_eur_per_kwh", cost, buy_eur_per_kwh.shape)
-        outlay = buy_eur_per_kwh[None, :] + self._trouble(default_eur_per_kwh)
-        target = self._targets(outlay, buy_eur_per_kwh - cost)
-        paid = outlay[np.arange(target.size), target]
-        moves = self.share[:, None] * base_kwh
-        arrives = np.zeros((target.size, target.size))
-        arrives[np.arange(target.size), target] = 1.0
-        surplus = base_kwh @ (default_eur_per_kwh - buy_eur_per_kwh) + moves @ (buy_eur_per_kwh - paid)
-        return Response(base_kwh - moves + moves @ arrives, surplus)
+        change = buy_eur_per_kwh - default_eur_per_kwh
+        movable = self.share[:, None] * base_kwh
+        room = self.share * base_kwh.max(axis=1, initial=0.0)
+        demand, moved = base_kwh.copy(), np.zeros(self.share.size)
+        for start in range(0, change.size, self.window_steps):
+            here = slice(start, start + self.window_steps)
+            moves = self._moves(movable[:, here], room, change[here], (buy_eur_per_kwh - cost)[here])
+            demand[:, here] += moves.sum(axis=1) - moves.sum(axis=2)
+            moved += moves.sum(axis=(1, 2))
+        return Response(demand, -(demand @ change) - self.discomfort_eur_per_kwh * moved)
 
-    def _trouble(self, default: FloatArray) -> FloatArray:
-        """Return what moving a kWh from the row's step to the column's costs the home, shape (H, H) [EUR/kWh]."""
-        distance = _distance(default.size)
-        trouble = np.maximum(self.trouble_eur_per_kwh * distance, default[:, None] - default[None, :])
-        return np.where(distance <= self.reach_steps, trouble, np.inf)
-
-    def _targets(self, outlay: FloatArray, margin: FloatArray) -> IntArray:
-        """Return the step to which each step's movable part goes, shape (H,)."""
-        distance = _distance(margin.size)
-        tied = outlay <= outlay.min(axis=1, keepdims=True) + _TIED
-        wish = np.zeros_like(outlay)
-        if self.tie != "stay":
-            wish = wish + (margin if self.tie == "for_seller" else -margin)
-        wish = np.where(tied, wish, -np.inf)
-        best = wish >= wish.max(axis=1, keepdims=True)
-        target: IntArray = np.argmin(np.where(best, distance, margin.size), axis=1)
-        return target
+    def _moves(self, movable: FloatArray, room: FloatArray, change: FloatArray, margin: FloatArray) -> FloatArray:
+        """Return what each home moves within a window, from the second axis' step to the third's, shape (n, L, L)."""
+        wish = {"stay": 0.0, "for_seller": 1.0, "against_seller": -1.0}[self.tie] * margin
+        level = np.round(change / _TIED)  # prices that tie are ordered by the wish
+        dearest, cheapest = np.lexsort((wish, -level)), np.lexsort((-wish, level))
+        given = np.cumsum(movable[:, dearest], axis=1)
+        taken = room[:, None] * np.arange(1, change.size + 1)
+        before = np.maximum((given - movable[:, dearest])[:, :, None], (taken - room[:, None])[:, None, :])
+        sorted_moves = np.maximum(np.minimum(given[:, :, None], taken[:, None, :]) - before, 0.0)
+        saving = change[dearest][:, None] - change[cheapest][None, :]
+        gain = saving - self.discomfort_eur_per_kwh[:, None, None]
+        tied = (wish[cheapest][None, :] > wish[dearest][:, None]) & (np.abs(gain) <= _TIED)
+        moves: FloatArray = np.zeros_like(sorted_moves)
+        moves[:, dearest[:, None], cheapest[None, :]] = np.where((gain > _TIED) | tied, sorted_moves, 0.0)
+        return moves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Customers:
-    """Homes with a part that moves whole and a rest that is elastic.
+    """Homes with a part that shifts and a rest that is elastic.
 
     Parameters
     ----------
     elastic : ElasticHomes
         How the rest responds.
     shifting : ShiftingHomes
-        The part that moves, and how.
+        The part that shifts, and how; its shares are of all demand.
 
     Raises
     ------
@@ -307,7 +317,7 @@ class Customers:
     --------
     >>> homes = Customers(
     ...     ElasticHomes(own=np.array([0.1]), shift=np.array([0.0]), reach_steps=1.0),
-    ...     ShiftingHomes(share=np.array([0.5]), reach_steps=1, trouble_eur_per_kwh=0.02),
+    ...     ShiftingHomes(np.array([0.5]), np.array([0.02]), window_steps=2),
     ... )
     >>> homes.respond(np.array([[2.0, 2.0]]), np.array([0.3, 0.3]), np.array([0.45, 0.15])).demand_kwh
     array([[0.95, 3.05]])

@@ -1,11 +1,13 @@
-"""How homes answer prices: hand arithmetic, the area under their demand by quadrature, and moves by trying them all."""
+"""How homes answer prices: hand arithmetic, the area under demand by quadrature, and moves by a linear program."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from vpp_sim.errors import PhysicsError
 from vpp_sim.pricing.customers import Customers, ElasticHomes, ShiftingHomes
@@ -19,8 +21,8 @@ def elastic() -> ElasticHomes:
     return ElasticHomes(own=np.array([0.05, 0.2]), shift=np.array([0.3, 0.1]), reach_steps=2.0)
 
 
-def shifting(tie="stay", reach=2, trouble=0.03) -> ShiftingHomes:
-    return ShiftingHomes(share=np.array([0.25, 0.5]), reach_steps=reach, trouble_eur_per_kwh=trouble, tie=tie)
+def shifting(tie="stay", window=4, discomfort=(0.03, 0.06)) -> ShiftingHomes:
+    return ShiftingHomes(np.array([0.25, 0.5]), np.array(discomfort), window_steps=window, tie=tie)
 
 
 def area_eur(homes: ElasticHomes, path: list[np.ndarray]) -> np.ndarray:
@@ -85,40 +87,63 @@ def test_prices_beyond_the_linear_demand_are_refused():
         homes.respond(BASE, DEFAULT, np.array([0.3, 0.25, 0.2, 1.3]))
 
 
-def tried_all(homes: ShiftingHomes, step: int) -> float:
-    """The least that a kWh of `step` can cost its home, by trying every target."""
-    return min(
-        ASKED[to] + max(homes.trouble_eur_per_kwh * abs(to - step), DEFAULT[step] - DEFAULT[to])
-        for to in range(4)
-        if abs(to - step) <= homes.reach_steps
-    )
+def least_outlay_eur(homes: ShiftingHomes, home: int) -> float:
+    """The least that a home's moves can cost it, by a linear program over all pairs of steps."""
+    steps, change = 4, ASKED - DEFAULT
+    outlay = np.full((steps, steps), np.inf)
+    for start in range(0, steps, homes.window_steps):
+        here = np.s_[start : start + homes.window_steps]
+        outlay[here, here] = change[None, here] - change[here, None] + homes.discomfort_eur_per_kwh[home]
+    allowed = np.isfinite(outlay)
+    leaves = np.array([(np.arange(16) // 4 == step) for step in range(4)], dtype=float)
+    comes = np.array([(np.arange(16) % 4 == step) for step in range(4)], dtype=float)
+    most = homes.share[home] * np.concatenate([BASE[home], np.full(4, BASE[home].max())])
+    bounds = [(0, None if each else 0) for each in allowed.ravel()]
+    cost = np.where(allowed, outlay, 0).ravel()
+    return float(linprog(cost, A_ub=np.vstack([leaves, comes]), b_ub=most, bounds=bounds).fun)
 
 
-@pytest.mark.parametrize("reach", [0, 1, 3])
-@pytest.mark.parametrize("trouble", [0.0, 0.03, 0.2])
-def test_what_moves_goes_where_nothing_is_cheaper(reach, trouble):
-    homes = shifting(reach=reach, trouble=trouble)
+@pytest.mark.parametrize("window", [1, 2, 3, 4])
+@pytest.mark.parametrize("discomfort", [(0.001, 0.02), (0.03, 0.06), (0.2, 0.3)])
+def test_moves_are_those_of_the_linear_program(window, discomfort):
+    homes = shifting(window=window, discomfort=discomfort)
     answer = homes.respond(BASE, DEFAULT, ASKED)
     np.testing.assert_allclose(answer.demand_kwh.sum(axis=1), BASE.sum(axis=1))
-    least = np.array([tried_all(homes, step) for step in range(4)])
-    share = homes.share[:, None]
-    outlay = (1 - share) * BASE @ ASKED[:, None] + share * BASE @ least[:, None]
-    np.testing.assert_allclose(answer.surplus_change_eur, BASE @ DEFAULT - outlay[:, 0])
+    assert (answer.demand_kwh >= (1 - homes.share[:, None]) * BASE - 1e-12).all()
+    gained = [-BASE[home] @ (ASKED - DEFAULT) - least_outlay_eur(homes, home) for home in range(2)]
+    np.testing.assert_allclose(answer.surplus_change_eur, gained, atol=1e-9)
+
+
+def test_no_more_comes_into_a_step_than_there_is_room_for():
+    """Of 4 kWh a quarter may move; the cheapest step takes a quarter of the largest demand, 0.5, the next the rest."""
+    homes = ShiftingHomes(np.array([0.25]), np.array([0.01]), window_steps=4)
+    answer = homes.respond(np.array([[2.0, 2.0, 0.0, 0.0]]), np.full(4, 0.3), np.array([0.4, 0.39, 0.2, 0.1]))
+    np.testing.assert_allclose(answer.demand_kwh, [[1.5, 1.5, 0.5, 0.5]])
+    np.testing.assert_allclose(answer.surplus_change_eur, [-(0.15 + 0.135 - 0.05 - 0.1) - 0.01])
 
 
 def test_nothing_moves_at_the_default_prices_however_uneven():
-    answer = shifting(reach=3, trouble=0.0).respond(BASE, DEFAULT, DEFAULT)
+    answer = shifting(discomfort=(1e-4, 1e-4)).respond(BASE, DEFAULT, DEFAULT)
     np.testing.assert_array_equal(answer.demand_kwh, BASE)
     np.testing.assert_allclose(answer.surplus_change_eur, 0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("tie", "target"), [("stay", 1), ("for_seller", 0), ("against_seller", 2)])
-def test_a_tie_is_broken_as_told_and_is_worth_the_same_to_the_home(tie, target):
-    homes = ShiftingHomes(share=np.array([1.0]), reach_steps=1, trouble_eur_per_kwh=0.0, tie=tie)
-    cost = np.array([0.01, 0.05, 0.09])
-    answer = homes.respond(np.array([[0.0, 1.0, 0.0]]), np.full(3, 0.3), np.full(3, 0.2), cost_eur_per_kwh=cost)
-    assert answer.demand_kwh.argmax() == target
-    np.testing.assert_allclose(answer.surplus_change_eur, 0.1)
+@pytest.mark.parametrize(("tie", "moved"), [("stay", 0.0), ("for_seller", 0.5), ("against_seller", 0.0)])
+@pytest.mark.parametrize("off", [0.0, 4e-6, -4e-6])
+def test_a_saving_equal_to_the_discomfort_is_a_tie_and_is_worth_nothing(tie, moved, off):
+    homes = ShiftingHomes(np.array([0.5]), np.array([0.05]), window_steps=2, tie=tie)
+    asked, cost = np.array([0.30, 0.25 + off]), np.array([0.2, 0.05])
+    answer = homes.respond(np.array([[1.0, 0.0]]), np.full(2, 0.3), asked, cost_eur_per_kwh=cost)
+    np.testing.assert_allclose(answer.demand_kwh, [[1 - moved, moved]])
+    np.testing.assert_allclose(answer.surplus_change_eur, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("tie", "target"), [("for_seller", 1), ("against_seller", 2)])
+def test_of_two_steps_as_cheap_the_tie_decides(tie, target):
+    homes = ShiftingHomes(np.array([0.5]), np.array([0.01]), window_steps=3, tie=tie)
+    asked, cost = np.array([0.3, 0.2, 0.2]), np.array([0.1, 0.02, 0.09])
+    answer = homes.respond(np.array([[1.0, 0.0, 0.0]]), np.full(3, 0.3), asked, cost_eur_per_kwh=cost)
+    assert answer.demand_kwh[0, target] == 0.5
 
 
 prices = st.lists(st.floats(0.15, 0.45), min_size=4, max_size=4).map(np.array)
@@ -137,8 +162,7 @@ def test_both_parts_add_up():
     both = Customers(elastic(), shifting()).respond(BASE, DEFAULT, ASKED)
     share = np.array([[0.25], [0.5]])
     rest = elastic().respond((1 - share) * BASE, DEFAULT, ASKED)
-    all_of_it = ShiftingHomes(share=np.ones(2), reach_steps=2, trouble_eur_per_kwh=0.03)
-    moved = all_of_it.respond(share * BASE, DEFAULT, ASKED)
+    moved = replace(shifting(), share=np.ones(2)).respond(share * BASE, DEFAULT, ASKED)
     np.testing.assert_allclose(both.demand_kwh, rest.demand_kwh + moved.demand_kwh)
     np.testing.assert_allclose(both.surplus_change_eur, rest.surplus_change_eur + moved.surplus_change_eur)
 
@@ -149,11 +173,12 @@ def test_both_parts_add_up():
         (lambda: ElasticHomes(np.array([-0.1]), np.array([0.0]), 1.0), "own is negative: lowest value -0.1"),
         (lambda: ElasticHomes(np.array([0.1]), np.zeros(2), 1.0), "shift has shape"),
         (lambda: ElasticHomes(np.array([0.1]), np.zeros(1), 0.0), "reach_steps is 0, expected above 0"),
-        (lambda: ShiftingHomes(np.array([1.2]), 1, 0.0), "share must lie within 0..1: highest is 1.2"),
-        (lambda: ShiftingHomes(np.array([0.2]), -1, 0.0), "reach_steps is -1, expected 0 or above"),
-        (lambda: ShiftingHomes(np.array([0.2]), 1, -0.1), "trouble_eur_per_kwh is -0.1, expected 0 or above"),
+        (lambda: ShiftingHomes(np.array([1.2]), np.ones(1), 1), "share must lie within 0..1: highest is 1.2"),
+        (lambda: ShiftingHomes(np.array([0.2]), np.ones(1), 0), "window_steps is 0, expected 1 or above"),
+        (lambda: ShiftingHomes(np.array([0.2]), np.zeros(1), 1), "discomfort is 0 EUR/kWh, expected above 0"),
+        (lambda: ShiftingHomes(np.array([0.2]), np.ones(2), 1), "discomfort_eur_per_kwh has shape"),
         (
-            lambda: Customers(ElasticHomes(np.zeros(2), np.zeros(2), 1.0), ShiftingHomes(np.zeros(3), 1, 0.0)),
+            lambda: Customers(ElasticHomes(np.zeros(2), np.zeros(2), 1.0), ShiftingHomes(np.zeros(3), np.ones(3), 1)),
             "2 homes are elastic and 3 shift",
         ),
         (lambda: elastic().respond(BASE[:1], DEFAULT, ASKED), r"base_kwh has shape \(1, 4\), expected \(2, H\)"),
