@@ -22,6 +22,7 @@ __all__ = [
     "customers",
     "cvar",
     "demand",
+    "elasticity",
     "followers",
     "limits",
     "program",
