@@ -17,12 +17,13 @@ from vpp_sim.pricing.bids import BidDecision, BidProblem, Flexibility, PricePath
 from vpp_sim.pricing.copula import EmpiricalCopula
 from vpp_sim.pricing.cvar import CvarBid, DeterministicBid, conditional_value_at_risk, critical_quantile
 
-RISK_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+RISK_WEIGHTS = {False: (0.0, 0.25, 0.5, 0.75, 1.0), True: (0.0, 0.5, 1.0)}
 LEVEL, SCENARIOS = 0.9, 200
 SHORT_SPREAD, SHORT_SPREAD_LOG, LONG_SPREAD, LONG_SPREAD_LOG, SPREAD_MEMORY = 0.3, 1.0, 0.3, 0.5, 0.8
 EFFICIENCY = 0.95
-TRUTH_SEEDS, SCENARIO_SEEDS = (0, 1, 2, 3, 4), (0, 1, 2)
-QUICK_DAYS, STRIDE = 4, 3
+TRUTH_SEEDS, SCENARIO_SEEDS = (0, 1, 2, 3, 4), {False: (0, 1, 2), True: (0,)}
+QUICK_DAYS, STRIDES = 2, {False: 3, True: 12}
+"""Bids are made on every so manieth day, without and with batteries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,19 @@ def realised(year: Year, days: Sequence[int], positions: FloatArray, seed: int, 
     return cost
 
 
-def foreseen(year: Year, days: Sequence[int]) -> FloatArray:
-    """Return what the day costs a bidder who knows its net energy: no imbalance is left, shape (D,) [EUR]."""
-    cost: FloatArray = (year.wholesale_eur_per_kwh * net_kwh(year)).sum(axis=1)[list(days)]
-    return cost
+def foreseen(year: Year, days: Sequence[int], *, battery: bool) -> FloatArray:
+    """Return what the day costs a bidder who knows its net energy and prices: no imbalance is left, shape (D,) [EUR]."""
+    net, price = net_kwh(year), year.wholesale_eur_per_kwh
+    if not battery:
+        return np.array([price[day] @ net[day] for day in days])
+    return np.array([_best_day(net[day], price[day]) for day in days])
+
+
+def _best_day(net: FloatArray, price: FloatArray) -> float:
+    """Return what a day costs at the best use of the batteries, all known [EUR]."""
+    sure = np.tile(net[:, None], (1, 2))
+    given = BidProblem(sure, np.array([0.25, 0.75]), paths(price[None], *np.ones((2, 1, HOURS))), flexibility=fleet())
+    return float(DeterministicBid().decide(given).cost_eur[0])
 
 
 def budgeted(year: Year, days: Sequence[int]) -> FloatArray:
@@ -151,7 +161,7 @@ def run_job(job: Job) -> dict[str, Any]:
     made = [decide(job, year, day) for day in job.days]
     positions = np.array([each.position_kwh for each in made])
     costs = [realised(year, job.days, positions, seed, battery=job.battery) for seed in TRUTH_SEEDS]
-    budget, foresight = budgeted(year, job.days), foreseen(year, job.days)
+    budget, foresight = budgeted(year, job.days), foreseen(year, job.days, battery=job.battery)
     found = [_risk(cost - budget) | {"regret_eur": float((cost - foresight).mean())} for cost in costs]
     inside = [each.cost_eur - own for each, own in zip(made, budget, strict=True) if each.cost_eur.size > 1]
     promised = _risk(np.concatenate(inside)) if inside else {"mean_eur": None, "cvar_eur": None}
@@ -176,13 +186,20 @@ def _risk(cost: FloatArray) -> dict[str, float]:
 
 
 def jobs_of(*, quick: bool) -> list[Job]:
-    """Return every bidder with its risk weight and seed."""
+    """Return every bidder with its risk weight and seed, the longest first."""
     last = load().days
-    days = tuple(range(FIRST_BID, last, (last - FIRST_BID) // QUICK_DAYS if quick else STRIDE))
-    seeds = SCENARIO_SEEDS[:1] if quick else SCENARIO_SEEDS
-    weights = RISK_WEIGHTS[::2] if quick else RISK_WEIGHTS
-    plain = [Job(name, 0.0, False, 0, days) for name in ("deterministic", "newsvendor")]
-    return plain + [Job("cvar", weight, False, seed, days) for weight in weights for seed in seeds]
+    jobs = []
+    for battery in (True, False):
+        stride = (last - FIRST_BID) // QUICK_DAYS if quick else STRIDES[battery]
+        days = tuple(range(FIRST_BID, last, stride))
+        seeds = SCENARIO_SEEDS[battery][:1] if quick else SCENARIO_SEEDS[battery]
+        weights = RISK_WEIGHTS[battery][:: 4 if quick else 1]
+        if battery and quick:
+            days, weights = days[:1], weights[:1]
+        jobs += [Job("cvar", weight, battery, seed, days) for weight in weights for seed in seeds]
+        jobs += [Job("deterministic", 0.0, battery, 0, days)]
+        jobs += [] if battery else [Job("newsvendor", 0.0, battery, 0, days)]
+    return jobs
 
 
 def study(pool: Any, *, quick: bool) -> dict[str, Any]:
@@ -191,7 +208,8 @@ def study(pool: Any, *, quick: bool) -> dict[str, Any]:
     named: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         name = f"cvar {row['risk_weight']:g}" if row["bidder"] == "cvar" else row["bidder"]
-        named.setdefault("risk_neutral" if name == "cvar 0" else name, []).append(row)
+        name = "risk_neutral" if name == "cvar 0" else name
+        named.setdefault(name + (" with batteries" if row["battery"] else ""), []).append(row)
     return {name: _over_seeds(found) for name, found in named.items()}
 
 
@@ -201,6 +219,8 @@ def _over_seeds(rows: list[dict[str, Any]]) -> dict[str, Any]:
     promised = [row["promised"] for row in rows if row["promised"]["mean_eur"] is not None]
     spent = [each for row in rows for each in row["total_s"]]
     return {
+        "battery": rows[0]["battery"],
+        "risk_weight": rows[0]["risk_weight"] if rows[0]["bidder"] == "cvar" else None,
         **found,
         "promised_mean_eur": _mean([each["mean_eur"] for each in promised]),
         "promised_cvar_eur": _mean([each["cvar_eur"] for each in promised]),

@@ -16,7 +16,7 @@ WORSE_EUR = 1.0
 """A home counts as worse off from such a loss a year on; its bills are 1,200 EUR and more [EUR]."""
 
 OWN, SHIFT, SHARE, DISCOMFORT = (0.02, 0.07), (0.10, 0.40), (0.05, 0.25), (0.01, 0.03)
-REACH_H, WINDOW_H = 3.0, 12
+REACH_H, WINDOW_H = 3.0, 8
 BELIEVED_SHARE, BELIEVED_DISCOMFORT = 0.15, 0.02
 
 Truth: TypeAlias = Literal["elastic", "mixed", "tied"]

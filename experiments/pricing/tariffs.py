@@ -8,20 +8,32 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from homes import TRUTHS, Truth, outcome, planted, summary, true_elasticity
+from homes import (
+    BELIEVED_DISCOMFORT,
+    BELIEVED_SHARE,
+    TRUTHS,
+    WINDOW_H,
+    Truth,
+    outcome,
+    planted,
+    summary,
+    true_elasticity,
+)
 from statistics_of import spread
-from year import FIRST_DAY, HOURS, PRICE_YEARS, Year, load
+from year import FEED_IN_EUR_PER_KWH, FIRST_DAY, HOURS, LEVIES_EUR_PER_KWH, PRICE_YEARS, Year, load
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.elasticity import ElasticityLearner, explored_prices, literature_prior
 from vpp_sim.pricing.protocol import RetailOptions, RetailPricer, RetailPrices
 from vpp_sim.pricing.retail import ElasticQp, Flat
+from vpp_sim.pricing.stackelberg import OptimisticStackelberg, PessimisticStackelberg
 from vpp_sim.pricing.tariffs import CriticalPeak, PassThrough, TimeOfUse
 
 SEEDS = (0, 1, 2, 3, 4)
-QUICK_DAYS = 8
+QUICK_DAYS = 3
 CAP = 2.5
 DITHER, TAUGHT_DAYS, CROSS_SD = 0.05, 60, 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
@@ -38,7 +50,9 @@ def options(year: Year, **more: Any) -> RetailOptions:
     return RetailOptions(cap_eur_per_kwh=cap, elasticity=literature_prior().own, **more)
 
 
-def _sized(kind: Callable[..., RetailPricer], year: Year, told: Mapping[str, Any], made: Mapping[str, Any]) -> RetailPricer:
+def _sized(
+    kind: Callable[..., RetailPricer], year: Year, told: Mapping[str, Any], made: Mapping[str, Any]
+) -> RetailPricer:
     return kind(homes=year.homes, horizon_steps=HOURS, options=options(year, **told), **made)
 
 
@@ -50,6 +64,15 @@ def _optimised(*, learns: bool = False, **told: Any) -> Tariff:
     return Tariff(partial(_sized, ElasticQp, told=told, made={}), promised=True, learns=learns)
 
 
+GAME = {
+    "types": 1,
+    "flexible_share": BELIEVED_SHARE,
+    "discomfort_eur_per_kwh": BELIEVED_DISCOMFORT,
+    "window_steps": WINDOW_H,
+    "gap": 2e-3,
+    "most_nodes": 2_000,
+}
+
 TARIFFS: Mapping[str, Tariff] = {
     "flat": _rule(Flat, promised=True),
     "time_of_use": _rule(TimeOfUse, promised=False, promise=False),
@@ -60,11 +83,13 @@ TARIFFS: Mapping[str, Tariff] = {
     "profit_learning": _optimised(learns=True),
     "welfare": _optimised(objective="welfare", least_profit_share=1.0),
     "peak": _optimised(objective="peak"),
+    "stackelberg_optimistic": _rule(OptimisticStackelberg, promised=True, **GAME),
+    "stackelberg_pessimistic": _rule(PessimisticStackelberg, promised=True, **GAME),
 }
 """The tariffs compared; all but those that learn set the same prices whoever the homes are."""
 
-FORESIGHT: Mapping[str, Tariff] = {"profit": _optimised(), "welfare": _optimised(objective="welfare")}
-"""What is best for profit, and for profit and consumer surplus together, under the promise, if all were known."""
+FORESIGHT = _optimised()
+"""What is best for profit under the promise if the day's demand and the homes' elasticities were known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +184,7 @@ def spread_out(own: float, cross: float, steps: int) -> FloatArray:
 
 def run_job(job: Job) -> dict[str, Any]:
     """Return what a tariff brought, by truth one summary a seed, and how its solves went."""
-    year, tariff = load(job.price_year), (FORESIGHT if job.foresight else TARIFFS)[job.name]
+    year, tariff = load(job.price_year), FORESIGHT if job.foresight else TARIFFS[job.name]
     pricer = tariff.make(year)
     made = None if job.foresight or tariff.learns else set_prices(year, job.days, pricer)
     found: dict[str, Any] = {"outcomes": {truth: [] for truth in job.truths}, "learnt": {}, "solved": []}
@@ -200,12 +225,12 @@ def jobs_of(*, quick: bool) -> list[Job]:
     days = range(FIRST_DAY, load().days)
     chosen = tuple(days[:: len(days) // QUICK_DAYS] if quick else days)
     jobs = [
-        Job(name, price_year, (truth,), seeds, chosen, foresight=True)
+        Job("profit", price_year, (truth,), seeds, chosen, foresight=True)
         for price_year in PRICE_YEARS
         for truth in TRUTHS
-        for name in FORESIGHT
     ]
-    return jobs + [Job(name, each, TRUTHS, seeds, chosen) for name in reversed(TARIFFS) for each in PRICE_YEARS]
+    rest = [Job(name, each, TRUTHS, seeds, chosen) for name in reversed(TARIFFS) for each in reversed(PRICE_YEARS)]
+    return sorted(rest + jobs, key=lambda job: not job.name.startswith("stackelberg"))
 
 
 def study(pool: Any, *, quick: bool) -> dict[str, Any]:
@@ -227,7 +252,9 @@ def study(pool: Any, *, quick: bool) -> dict[str, Any]:
         "homes": load().homes,
         "seeds": len(jobs[0].seeds),
         "default_eur_per_kwh": {year: load(year).default_eur_per_kwh for year in PRICE_YEARS},
-        "wholesale_eur_per_kwh": {year: round(float(load(year).wholesale_eur_per_kwh.mean()), 4) for year in PRICE_YEARS},
+        "wholesale_eur_per_kwh": {
+            year: round(float(load(year).wholesale_eur_per_kwh.mean()), 4) for year in PRICE_YEARS
+        },
         "within_day_wholesale_eur_per_kwh": {
             year: round(float(np.ptp(load(year).wholesale_eur_per_kwh, axis=1).mean()), 4) for year in PRICE_YEARS
         },
@@ -252,14 +279,11 @@ def _learnt(found: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def _case(rows: list[tuple[Job, dict[str, Any]]], price_year: str, truth: Truth) -> dict[str, Any]:
-    here = {
-        (job.name, job.foresight): row
-        for job, row in rows
-        if job.price_year == price_year and truth in job.truths
-    }
-    best = {name: here[name, True]["outcomes"][truth] for name in FORESIGHT}
-    top = [max(each["profit_eur"] for each in one) for one in zip(*_rivals(here, truth, best["profit"]), strict=True)]
-    good = [max(map(_welfare, one)) for one in zip(*_rivals(here, truth, best["welfare"]), strict=True)]
+    here = {(job.name, job.foresight): row for job, row in rows if job.price_year == price_year and truth in job.truths}
+    promised = [here[name, False]["outcomes"][truth] for name, tariff in TARIFFS.items() if tariff.promised]
+    ideal = here["profit", True]["outcomes"][truth]
+    top = [max(each["profit_eur"] for each in one) for one in zip(ideal, *promised, strict=True)]
+    good = [efficient_eur(price_year, truth, seed, rows[0][0].days) for seed in rows[0][0].seeds]
     tariffs = {}
     for name in TARIFFS:
         row, outcomes = here[name, False], here[name, False]["outcomes"][truth]
@@ -268,16 +292,19 @@ def _case(rows: list[tuple[Job, dict[str, Any]]], price_year: str, truth: Truth)
             "welfare_regret_eur": spread([most - _welfare(each) for most, each in zip(good, outcomes, strict=True)]),
             "within_day_eur_per_kwh": round(row["within_day_eur_per_kwh"], 4),
         }
-    ideal = {name: {key: spread([each[key] for each in best[name]]) for key in best[name][0]} for name in best}
-    return {"tariffs": tariffs, "foresight": ideal}
+    return {
+        "tariffs": tariffs,
+        "foresight_profit_eur": spread(top),
+        "foresight_of_the_program_eur": spread([each["profit_eur"] for each in ideal]),
+        "efficient_eur": spread(good),
+    }
 
 
-def _rivals(
-    here: Mapping[tuple[str, bool], dict[str, Any]], truth: Truth, best: list[dict[str, float]]
-) -> list[list[dict[str, float]]]:
-    """Return the outcomes among which the best is perfect foresight: its own, and of every tariff that promises."""
-    promised = [here[name, False]["outcomes"][truth] for name, tariff in TARIFFS.items() if tariff.promised]
-    return [best, *promised]
+def efficient_eur(price_year: str, truth: Truth, seed: int, days: tuple[int, ...]) -> float:
+    """Return profit and consumer surplus together at marginal cost, which is best for both together whoever the homes are."""
+    year = load(price_year)
+    prices = np.maximum(year.wholesale_eur_per_kwh[list(days)] + LEVIES_EUR_PER_KWH, FEED_IN_EUR_PER_KWH)
+    return _welfare(summary(outcome(year, days, prices, planted(year.homes, seed, truth)), promised=False))
 
 
 def _welfare(found: Mapping[str, float]) -> float:
