@@ -74,7 +74,8 @@ class Followers:
     @property
     def windows(self) -> FloatArray:
         """Which steps belong to which window, ones and zeros, shape (W, H)."""
-        return (np.unique(self.window)[:, None] == self.window).astype(np.float64)
+        member: FloatArray = (np.unique(self.window)[:, None] == self.window).astype(np.float64)
+        return member
 
 
 def group_homes(

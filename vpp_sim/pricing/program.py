@@ -210,7 +210,7 @@ class PriceProgram:
         promises : ndarray, shape (rows, H)
             Rows that must not exceed 1 in product with the prices, non-negative [kWh/EUR].
         demand : Demand, optional
-            Demand, where the program was made to heed it.
+            Demand; of no effect unless the program was made to heed it.
         profit : ProfitFloor, optional
             Least profit, where the program was made to heed it.
         """
@@ -229,7 +229,8 @@ class PriceProgram:
         return solution
 
     def _set_demand(self, demand: Demand) -> None:
-        self._slope.value = demand.slope
+        if "lowest" in self._limits or "peak" in self._limits:
+            self._slope.value = demand.slope
         if "lowest" in self._limits:
             self._lowest.value = np.maximum(demand.lowest - demand.offset, -_UNBOUNDED)
             self._highest.value = np.minimum(demand.highest - demand.offset, _UNBOUNDED)

@@ -97,8 +97,9 @@ def solve_game(
     .. [1] T. Kis, A. Kovacs, C. Meszaros, "On optimistic and pessimistic bilevel optimization models for demand
        response management", Energies 14 (2021) 2095. https://doi.org/10.3390/en14082095
     """
-    import cvxpy as cp
+    import cvxpy
 
+    cp: Any = cvxpy  # its type hints cover only a part of it
     margin = strictness_eur_per_kwh if tie == "pessimistic" else 0.0
     game = _Game(cp, problem, followers, limits, margin)
     if highest_kwh is not None:
