@@ -1,6 +1,6 @@
 """Run the study of prices and bids and write its figures; ``--quick`` does a small version, writing nothing.
 
-Stages are ``speed``, ``tariffs`` and ``bids``, one after the other; ``--only`` runs some again and merges their figures.
+Stages are ``speed``, ``tariffs`` and ``bids``, one after the other. ``--only`` runs some again and merges them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
-import bids  # noqa: E402
-import drawing  # noqa: E402
-import speed  # noqa: E402
-import tariffs  # noqa: E402
+import bidding_year  # noqa: E402
+import desk_figures  # noqa: E402
+import desk_speed  # noqa: E402
+import retail_year  # noqa: E402
 
 from vpp_sim.runs.manifest import environment  # noqa: E402
 
@@ -40,7 +40,7 @@ class Plain:
 
 def timed(pool: Any, *, quick: bool) -> dict[str, Any]:
     """Return what solves and bids take, with nothing beside them."""
-    found = speed.study(quick=quick)
+    found = desk_speed.study(quick=quick)
     return {
         "retail_solve_ms": found["retail"]["a matrix"]["in_all_ms"],
         "cvar_bid_s": found["bid"]["no battery"]["in_all_s"],
@@ -50,7 +50,7 @@ def timed(pool: Any, *, quick: bool) -> dict[str, Any]:
 
 def priced(pool: Any, *, quick: bool) -> dict[str, Any]:
     """Return what the tariffs brought; the main keys are of the homes' own year, for homes that shift too."""
-    found = tariffs.study(pool, quick=quick)
+    found = retail_year.study(pool, quick=quick)
     main = found["cases"][MAIN_YEAR][MAIN_TRUTH]["tariffs"]
     figures = {key: {name: row[key]["mean"] for name, row in main.items()} for key in MAIN}
     regret = {name: row["profit_regret_eur"]["mean"] for name, row in main.items()}
@@ -59,7 +59,7 @@ def priced(pool: Any, *, quick: bool) -> dict[str, Any]:
 
 def bid(pool: Any, *, quick: bool) -> dict[str, Any]:
     """Return what the bids cost."""
-    found = bids.study(pool, quick=quick)
+    found = bidding_year.study(pool, quick=quick)
     return {"bids": found, "bid_regret_eur": {name: row["regret_eur"]["mean"] for name, row in found.items()}}
 
 
@@ -108,7 +108,7 @@ def _span(found: dict[str, float], digits: int = 1) -> str:
 
 def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
     case = figures["cases"][year][truth]
-    promised = [name for name, tariff in tariffs.TARIFFS.items() if tariff.promised]
+    promised = [name for name, tariff in retail_year.TARIFFS.items() if tariff.promised]
     rows = [
         [
             name + ("" if name in promised else " *"),
@@ -129,8 +129,8 @@ def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
         "tied": "shift as believed, not at ties",
     }
     title = (
-        f"Prices of {year}, homes that {what[truth]}: {figures['days']} days, default {figures['default_eur_per_kwh'][year]} "
-        f"EUR/kWh, {figures['default_bill_eur'][year]:,} EUR of bills by default"
+        f"Prices of {year}, homes that {what[truth]}: {figures['days']} days, by default "
+        f"{figures['default_eur_per_kwh'][year]} EUR/kWh and {figures['default_bill_eur'][year]:,} EUR of bills"
     )
     return _table(title, [*heads, "spread within a day [ct/kWh]"], rows)
 
@@ -208,7 +208,7 @@ def _speed_table(found: dict[str, Any]) -> str:
 def write(stated: dict[str, Any]) -> None:
     """Write ``figures.json``, the figures, and the README's tables."""
     (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    drawing.draw_all(stated["figures"], HERE)
+    desk_figures.draw_all(stated["figures"], HERE)
     readme = HERE / "README.md"
     text = readme.read_text(encoding="utf-8")
     tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"

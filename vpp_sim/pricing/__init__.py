@@ -36,15 +36,3 @@ __all__ = [
     "two_stage",
     "wholesale",
 ]
-    "followers",
-    "limits",
-    "program",
-    "protocol",
-    "quantiles",
-    "relaxation",
-    "retail",
-    "stackelberg",
-    "tariffs",
-    "two_stage",
-    "wholesale",
-]

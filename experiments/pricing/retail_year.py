@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from homes import (
+from planted_homes import (
     BELIEVED_DISCOMFORT,
     BELIEVED_SHARE,
     TRUTHS,
@@ -19,8 +19,8 @@ from homes import (
     summary,
     true_elasticity,
 )
-from statistics_of import spread
-from year import FEED_IN_EUR_PER_KWH, FIRST_DAY, HOURS, LEVIES_EUR_PER_KWH, PRICE_YEARS, Year, load
+from priced_years import FEED_IN_EUR_PER_KWH, FIRST_DAY, HOURS, LEVIES_EUR_PER_KWH, PRICE_YEARS, Year, load
+from seed_spread import spread
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.elasticity import ElasticityLearner, explored_prices, literature_prior
@@ -176,7 +176,7 @@ def matrix_of_prior(steps: int) -> FloatArray:
 
 
 def spread_out(own: float, cross: float, steps: int) -> FloatArray:
-    """Return a matrix with one own elasticity, and a cross elasticity to the mean of the others, shape (steps, steps)."""
+    """Return a matrix of one own elasticity, and one to the mean of the others, shape (steps, steps)."""
     matrix = np.full((steps, steps), cross / (steps - 1))
     np.fill_diagonal(matrix, own)
     return matrix
@@ -267,7 +267,7 @@ def _default_bill(year: Year, days: Sequence[int]) -> float:
 
 
 def _true_own(truth: Truth) -> float:
-    """Return the mean own elasticity of all demand, of the part that is elastic, over the hours of the first seed's year."""
+    """Return the own elasticity of all demand, as far as it is smooth: the mean over hours, of the first seed."""
     year = load()
     customers = planted(year.homes, SEEDS[0], truth)
     mean = year.import_kwh.mean(axis=0)
@@ -301,7 +301,7 @@ def _case(rows: list[tuple[Job, dict[str, Any]]], price_year: str, truth: Truth)
 
 
 def efficient_eur(price_year: str, truth: Truth, seed: int, days: tuple[int, ...]) -> float:
-    """Return profit and consumer surplus together at marginal cost, which is best for both together whoever the homes are."""
+    """Return profit and consumer surplus together at marginal cost: best for both together, whoever the homes are."""
     year = load(price_year)
     prices = np.maximum(year.wholesale_eur_per_kwh[list(days)] + LEVIES_EUR_PER_KWH, FEED_IN_EUR_PER_KWH)
     return _welfare(summary(outcome(year, days, prices, planted(year.homes, seed, truth)), promised=False))

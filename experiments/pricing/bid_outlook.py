@@ -1,11 +1,11 @@
-"""What a bidder knows at noon of the day before: quantiles of the fleet's net energy from its own past errors, and prices."""
+"""What a bidder knows at noon of the day before: quantiles of the net energy from its own past errors, and prices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from year import FIRST_DAY, LAG_DAYS, RECENT_DAYS, Year
+from priced_years import FIRST_DAY, LAG_DAYS, RECENT_DAYS, Year
 
 from vpp_sim.arrays import FloatArray
 

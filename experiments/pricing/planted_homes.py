@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from year import HOURS, LEVIES_EUR_PER_KWH, Year
+from priced_years import HOURS, LEVIES_EUR_PER_KWH, Year
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.customers import Customers, ElasticHomes, ShiftingHomes
@@ -20,7 +20,7 @@ REACH_H, WINDOW_H = 3.0, 8
 BELIEVED_SHARE, BELIEVED_DISCOMFORT = 0.15, 0.02
 
 Truth: TypeAlias = Literal["elastic", "mixed", "tied"]
-"""How homes answer: smoothly; a part of them shifting too; or that part as believed, and unwilling where indifferent."""
+"""How homes answer: smoothly; a part shifting too; or that part as believed, unwilling where indifferent."""
 
 TRUTHS: tuple[Truth, ...] = ("elastic", "mixed", "tied")
 

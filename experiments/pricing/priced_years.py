@@ -1,4 +1,4 @@
-"""The years that are priced: what thirteen real homes drew, what energy cost day ahead, what was known the day before."""
+"""The years that are priced: what thirteen homes drew, what energy cost day ahead, what was known the day before."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Year:
         return _recent(self.import_kwh, day)
 
     def problem(self, day: int, *, foresight: bool = False, elasticity: FloatArray | None = None) -> RetailProblem:
-        """Return the retail problem of a day, after the day-ahead prices are published; with `foresight`, of its truth."""
+        """Return a day's retail problem once day-ahead prices are published; with `foresight`, of its true demand."""
         export = self.export_kwh[day] if foresight else _recent(self.export_kwh, day)
         return RetailProblem(
             demand_kwh=self.import_kwh[day] if foresight else self.expected_kwh(day),

@@ -1,4 +1,4 @@
-"""Bids made at noon of the day before on scenarios, and what they cost on the days that came; never on the scenarios."""
+"""Bids made on scenarios at noon of the day before, and what they cost on the days that came."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from outlook import FIRST_BID, LEVELS, Outlook, net_kwh, outlook
-from statistics_of import spread
-from year import HOURS, RECENT_DAYS, Year, load
+from bid_outlook import FIRST_BID, LEVELS, Outlook, net_kwh, outlook
+from priced_years import HOURS, RECENT_DAYS, Year, load
+from seed_spread import spread
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.data.fontana import DEFAULT_HOMES, Fontana
@@ -55,7 +55,7 @@ def paths(day_ahead: FloatArray, short: FloatArray, long: FloatArray) -> PricePa
 
 
 def known_paths(year: Year, day: int, known: Outlook, seed: int) -> PricePaths:
-    """Return what the bidder thinks prices may be: its past errors drawn with replacement, and the law of the spreads."""
+    """Return what the bidder thinks prices may be: its past errors, drawn anew, and the law of the spreads."""
     rng = np.random.default_rng((seed, day))
     past = range(RECENT_DAYS, day)
     price = year.wholesale_eur_per_kwh
@@ -120,7 +120,7 @@ def tracked(position: FloatArray, net: FloatArray, battery: Flexibility) -> tupl
 
 
 def realised(year: Year, days: Sequence[int], positions: FloatArray, seed: int, *, battery: bool) -> FloatArray:
-    """Return what positions of shape (D, 24) cost on the days that came, with one draw of the spreads, shape (D,) [EUR].
+    """Return what positions of shape (D, 24) cost on the days that came, shape (D,) [EUR].
 
     What a battery holds at the end of a day beyond its beginning is worth the day's mean price.
     """
@@ -135,7 +135,7 @@ def realised(year: Year, days: Sequence[int], positions: FloatArray, seed: int, 
 
 
 def foreseen(year: Year, days: Sequence[int], *, battery: bool) -> FloatArray:
-    """Return what the day costs a bidder who knows its net energy and prices: no imbalance is left, shape (D,) [EUR]."""
+    """Return what a day costs who knows its net energy and prices: no imbalance is left, shape (D,) [EUR]."""
     net, price = net_kwh(year), year.wholesale_eur_per_kwh
     if not battery:
         return np.array([price[day] @ net[day] for day in days])
@@ -203,7 +203,7 @@ def jobs_of(*, quick: bool) -> list[Job]:
 
 
 def study(pool: Any, *, quick: bool) -> dict[str, Any]:
-    """Return the frontier of mean cost and CVaR, and the regret of every bidder, on days that no scenario was made of."""
+    """Return the mean cost, CVaR and regret of every bidder, on days that no scenario was made of."""
     rows = list(pool.map(run_job, jobs_of(quick=quick)))
     named: dict[str, list[dict[str, Any]]] = {}
     for row in rows:

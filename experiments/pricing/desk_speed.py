@@ -6,10 +6,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from bids import LEVEL, SCENARIOS, fleet, paths
-from outlook import FIRST_BID, LEVELS, outlook
-from tariffs import matrix_of_prior, options
-from year import HOURS, load
+from bid_outlook import FIRST_BID, LEVELS, outlook
+from bidding_year import LEVEL, SCENARIOS, fleet, paths
+from priced_years import HOURS, load
+from retail_year import matrix_of_prior, options
 
 from vpp_sim.pricing.bids import BidProblem
 from vpp_sim.pricing.cvar import CvarBid
