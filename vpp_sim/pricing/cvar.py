@@ -17,10 +17,14 @@ from vpp_sim.arrays import FloatArray, require_finite
 from vpp_sim.errors import PhysicsError
 from vpp_sim.pricing.bids import BidDecision, BidProblem, PricePaths
 from vpp_sim.pricing.copula import Copula, ExponentialCopula, scenarios_from_quantiles
+from vpp_sim.pricing.interior_point import solve_interior_point
 from vpp_sim.pricing.quantiles import Tail, quantile_at
 from vpp_sim.pricing.two_stage import StageProblem, StageSolution, solve_highs
 
 __all__ = ["CvarBid", "DeterministicBid", "RiskNeutralBid", "conditional_value_at_risk", "critical_quantile"]
+
+_LARGE = 2000
+"""Scenarios times steps from which on the interior-point method is faster than the simplex method."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +100,18 @@ def _fallen_back(problem: BidProblem, reason: str, solution: StageSolution | Non
         fallback=True,
         reason=reason,
     )
+
+
+def _solve(stage: StageProblem) -> StageSolution:
+    """Solve small programs by HiGHS and large ones by the interior-point method, with HiGHS behind it."""
+    if stage.net_kwh.size < _LARGE:
+        return solve_highs(stage)
+    first = solve_interior_point(stage)
+    if first.status == "optimal":
+        return first
+    _log.info("the interior-point method ended with %s; HiGHS takes over", first.status)
+    second = solve_highs(stage)
+    return replace(second, solve_s=first.solve_s + second.solve_s)
 
 
 def _unreachable(problem: BidProblem) -> str:
@@ -222,7 +238,7 @@ class CvarBid:
         if self.risk_weight == 0 and problem.flexibility is None and paths == 1:
             bid, idle = critical_quantile(problem), np.zeros(problem.horizon_steps)
             return BidDecision(bid, _costs(stage, bid, np.zeros(stage.net_kwh.shape)), idle, "closed form")
-        solution = solve_highs(stage)
+        solution = _solve(stage)
         if solution.status != "optimal":
             return _fallen_back(problem, f"{solution.solver} ended {solution.status}", solution)
         bid, battery = solution.position_kwh, solution.battery_kwh
