@@ -25,6 +25,7 @@ __all__ = [
     "elasticity",
     "explain",
     "followers",
+    "interior_point",
     "limits",
     "program",
     "protocol",
