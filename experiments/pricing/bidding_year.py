@@ -17,12 +17,12 @@ from vpp_sim.pricing.bids import BidDecision, BidProblem, Flexibility, PricePath
 from vpp_sim.pricing.copula import EmpiricalCopula
 from vpp_sim.pricing.cvar import CvarBid, DeterministicBid, conditional_value_at_risk, critical_quantile
 
-RISK_WEIGHTS = {False: (0.0, 0.25, 0.5, 0.75, 1.0), True: (0.0, 0.5, 1.0)}
+RISK_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEVEL, SCENARIOS = 0.9, 200
 SHORT_SPREAD, SHORT_SPREAD_LOG, LONG_SPREAD, LONG_SPREAD_LOG, SPREAD_MEMORY = 0.3, 1.0, 0.3, 0.5, 0.8
 EFFICIENCY = 0.95
-TRUTH_SEEDS, SCENARIO_SEEDS = (0, 1, 2, 3, 4), {False: (0, 1, 2), True: (0,)}
-QUICK_DAYS, STRIDES = 2, {False: 3, True: 12}
+TRUTH_SEEDS, SCENARIO_SEEDS = (0, 1, 2, 3, 4), {False: (0, 1, 2), True: (0, 1)}
+QUICK_DAYS, STRIDES = 2, {False: 3, True: 6}
 """Bids are made on every so manieth day, without and with batteries."""
 
 
@@ -193,7 +193,7 @@ def jobs_of(*, quick: bool) -> list[Job]:
         stride = (last - FIRST_BID) // QUICK_DAYS if quick else STRIDES[battery]
         days = tuple(range(FIRST_BID, last, stride))
         seeds = SCENARIO_SEEDS[battery][:1] if quick else SCENARIO_SEEDS[battery]
-        weights = RISK_WEIGHTS[battery][:: 4 if quick else 1]
+        weights = RISK_WEIGHTS[:: 4 if quick else 1]
         if battery and quick:
             days, weights = days[:1], weights[:1]
         jobs += [Job("cvar", weight, battery, seed, days) for weight in weights for seed in seeds]
