@@ -49,10 +49,10 @@ class _Block:
     @property
     def products(self) -> tuple[float, int]:
         """Sum of the complementarity products, and their number."""
-        total = float(np.vdot(self.value, self.dual))
+        total = _dot(self.value, self.dual)
         if self.upper is None:
             return total, self.value.size
-        return total + float(np.vdot(self.slack, self.upper_dual)), 2 * self.value.size
+        return total + _dot(self.slack, self.upper_dual), 2 * self.value.size
 
     def weigh(self) -> None:
         """Set the inverse of the barrier's curvature."""
@@ -90,9 +90,9 @@ class _Block:
 
     def products_after(self, primal: float, dual: float) -> float:
         """Return the sum of products after steps of these lengths."""
-        total = float(np.vdot(self.value + primal * self.step, self.dual + dual * self.dual_step))
+        total = _dot(self.value + primal * self.step, self.dual + dual * self.dual_step)
         if self.upper is not None:
-            total += float(np.vdot(self.slack - primal * self.step, self.upper_dual + dual * self.upper_step))
+            total += _dot(self.slack - primal * self.step, self.upper_dual + dual * self.upper_step)
         return total
 
     def take(self, primal: float, dual: float) -> None:
@@ -102,6 +102,11 @@ class _Block:
         if self.upper is not None:
             self.slack = self.slack - primal * self.step
             self.upper_dual = self.upper_dual + dual * self.upper_step
+
+
+def _dot(one: FloatArray, other: FloatArray) -> float:
+    """Return the sum of products without BLAS, whose threads cost more than they save on a busy machine."""
+    return float(np.einsum("i,i->", one.ravel(), other.ravel()))
 
 
 def _reach(value: FloatArray, step: FloatArray) -> float:
@@ -182,6 +187,9 @@ class _InteriorPoint:
         self.free = problem.highest_kwh - problem.lowest_kwh > _NARROWEST * unit
         width = np.where(self.free, (problem.highest_kwh - problem.lowest_kwh) / unit, 1.0)
         self.position = _Block(np.zeros(steps), width / 2, width)
+        # Where the limits meet there is no barrier: such a position stands still, and its duals count for nothing.
+        self.position.dual = np.where(self.free, 1.0, 1e-30)
+        self.position.upper_dual = self.position.dual.copy()
         self.net = (net - problem.lowest_kwh[:, None]) / unit
         self.sure = np.einsum("ts,ts->s", day_ahead, net / unit)
         kinds = [(short, 1.0, 0.0), (long, -1.0, 0.0)]
@@ -224,7 +232,7 @@ class _InteriorPoint:
 
     def residuals(self) -> _Duals:
         """Return what the constraints lack."""
-        balance = self.net - self.position.value[:, None]
+        balance = self.net - np.where(self.free, self.position.value, 0.0)[:, None]
         risk = np.zeros(self.scenarios)
         stored = np.zeros_like(balance)
         for block, sign in zip(self.recourse, self.signs, strict=True):
@@ -403,7 +411,7 @@ class _InteriorPoint:
         """Return the scaled objective, S times the true one."""
         weight = self.problem.risk_weight
         value = (1 - weight) * float(self.sure.sum())
-        value += sum(float(np.vdot(block.cost, block.value)) for block in self.recourse)
+        value += sum(_dot(block.cost, block.value) for block in self.recourse)
         if self.averse:
             value += weight * self.scenarios * self.tau + float(self.excess.cost @ self.excess.value)
         return value
