@@ -3,46 +3,53 @@
 import numpy as np
 import pytest
 
-from vpp_sim.pricing import tariffs
+from vpp_sim.pricing import stackelberg, tariffs
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
-_HOMES, _STEPS = 13, 24
-_TARIFFS = {
+_HOMES, _STEPS, _FEW_STEPS = 13, 24, 5
+_OURS = {
     "time_of_use": tariffs.TimeOfUse,
     "critical_peak": tariffs.CriticalPeak,
     "pass_through": tariffs.PassThrough,
+    "stackelberg_optimistic": stackelberg.OptimisticStackelberg,
+    "stackelberg_pessimistic": stackelberg.PessimisticStackelberg,
 }
-_PRICERS = {**_TARIFFS, **{name: RETAIL_PRICERS.load(name) for name in RETAIL_PRICERS.names}}
+_PRICERS = {**_OURS, **{name: RETAIL_PRICERS.load(name) for name in RETAIL_PRICERS.names}}
 _OPTIONS = RetailOptions(cap_eur_per_kwh=0.55, floor_eur_per_kwh=0.05, elasticity=-0.1, ramp_eur_per_kwh=0.2)
 
 
-def _problem(seed: int) -> RetailProblem:
+def _problem(seed: int, steps: int) -> RetailProblem:
     rng = np.random.default_rng(seed)
-    default = np.full(_STEPS, 0.30) if seed % 2 else rng.uniform(0.2, 0.4, _STEPS)
-    demand_kwh = rng.gamma(1.5, 0.5, (_HOMES, _STEPS))
+    default = np.full(steps, 0.30) if seed % 2 else rng.uniform(0.2, 0.4, steps)
+    demand_kwh = rng.gamma(1.5, 0.5, (_HOMES, steps))
     demand_kwh[0] = 0.0
-    return RetailProblem(demand_kwh, rng.normal(0.08, 0.05, _STEPS), default, 0.12, np.full(_STEPS, 0.06))
+    return RetailProblem(demand_kwh, rng.normal(0.08, 0.05, steps), default, 0.12, np.full(steps, 0.06))
 
 
 @pytest.mark.parametrize("name", _PRICERS)
 class TestRetailPricer:
     @pytest.fixture
-    def pricer(self, name):
-        return _PRICERS[name](homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS)
+    def steps(self, name):
+        """Integer programs take seconds a day, and keep their promises in a few steps as well."""
+        return _FEW_STEPS if name.startswith("stackelberg") else _STEPS
+
+    @pytest.fixture
+    def pricer(self, name, steps):
+        return _PRICERS[name](homes=_HOMES, horizon_steps=steps, options=_OPTIONS)
 
     @pytest.fixture(params=range(4))
-    def problem(self, request):
-        return _problem(request.param)
+    def problem(self, request, steps):
+        return _problem(request.param, steps)
 
     def test_it_needs_no_options(self, name):
         assert _PRICERS[name](homes=2, horizon_steps=3).options == RetailOptions()
 
-    def test_same_problem_same_prices(self, name, pricer, problem):
+    def test_same_problem_same_prices(self, name, pricer, problem, steps):
         one = pricer.price(problem).buy_eur_per_kwh
-        pricer.price(_problem(99))
+        pricer.price(_problem(99, steps))
         again = pricer.price(problem).buy_eur_per_kwh
-        fresh = _PRICERS[name](homes=_HOMES, horizon_steps=_STEPS, options=_OPTIONS).price(problem)
+        fresh = _PRICERS[name](homes=_HOMES, horizon_steps=steps, options=_OPTIONS).price(problem)
         assert one.tobytes() == again.tobytes() == fresh.buy_eur_per_kwh.tobytes()
 
     def test_problem_is_unchanged(self, pricer, problem):
@@ -54,7 +61,7 @@ class TestRetailPricer:
     def test_cap_floor_and_promises_hold(self, pricer, problem):
         prices = pricer.price(problem)
         assert (prices.fallback, prices.reason) == (False, "")
-        assert prices.buy_eur_per_kwh.shape == (_STEPS,)
+        assert prices.buy_eur_per_kwh.shape == problem.default_eur_per_kwh.shape
         assert ((prices.buy_eur_per_kwh >= 0.06) & (prices.buy_eur_per_kwh <= 0.55)).all()
         assert np.abs(np.diff(prices.buy_eur_per_kwh)).max() <= 0.2 + 1e-6
         bills = problem.demand_kwh @ prices.buy_eur_per_kwh
@@ -62,7 +69,11 @@ class TestRetailPricer:
 
     def test_a_failure_is_marked_and_leaves_the_default(self, name, pricer, problem):
         impossible = RetailProblem(
-            problem.demand_kwh, problem.wholesale_eur_per_kwh, problem.default_eur_per_kwh, 0.12, np.full(_STEPS, 0.9)
+            problem.demand_kwh,
+            problem.wholesale_eur_per_kwh,
+            problem.default_eur_per_kwh,
+            0.12,
+            np.full_like(problem.default_eur_per_kwh, 0.9),
         )
         prices = pricer.price(impossible)
         if name != "default":  # the default tariff itself knows no limits that could fail

@@ -17,6 +17,13 @@ Tie: TypeAlias = Literal["optimistic", "pessimistic"]
 """Which of several answers that cost them the same customers give: the best for the retailer, or the worst."""
 
 
+_TIE_SHARE = 1e-6
+"""Weight of the retailer's loss in a customer's choice."""
+
+_SCALE = 1e3
+"""Costs are told to the solver in thousandths, for it takes what differs by less than 1e-7 for equal."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Followers:
     r"""Types of customers, each with demand of which it may move some within a window of time.
@@ -133,18 +140,13 @@ def group_homes(
 
 
 def best_answer_kwh(
-    followers: Followers,
-    buy_eur_per_kwh: FloatArray,
-    cost_eur_per_kwh: FloatArray,
-    tie: Tie,
-    *,
-    indifferent_eur: float = 1e-7,
+    followers: Followers, buy_eur_per_kwh: FloatArray, cost_eur_per_kwh: FloatArray, tie: Tie
 ) -> tuple[FloatArray, FloatArray]:
     r"""Return what each type adds and takes away at given prices, ties broken for or against the retailer.
 
-    Two linear programs in turn: the least that each type can pay, then, among the answers that cost no more, those with
-    the least or largest profit to the retailer. What a type pays is the same in all of them, so the profit differs by
-    :math:`-c^T (i - o) - \kappa \sum i` alone.
+    A type pays the same in all of its best answers, so that the retailer's profit differs among them by
+    :math:`-c^T (i - o) - \kappa \sum i` alone. A millionth of that, for or against, is added to what the type pays:
+    enough to decide a tie, and too little to decide anything else that is worth a micro-euro a kWh.
 
     Parameters
     ----------
@@ -154,8 +156,6 @@ def best_answer_kwh(
         What a kWh costs the customer, and the retailer [EUR/kWh].
     tie : {"optimistic", "pessimistic"}
         How ties are broken.
-    indifferent_eur : float
-        Answers that differ by less are a tie, per type [EUR].
 
     Returns
     -------
@@ -164,32 +164,30 @@ def best_answer_kwh(
 
     Raises
     ------
+    PhysicsError
+        If shapes differ, or a price is not finite.
     SolveError
-        If a linear program has no solution.
+        If the linear program has no solution.
     """
     types, horizon_steps = followers.demand_kwh.shape
-    size = types * horizon_steps
-    move = np.tile(buy_eur_per_kwh, types), np.repeat(followers.discomfort_eur_per_kwh, horizon_steps)
-    pay = np.concatenate([move[0] + move[1], -move[0]])
+    for name, values in (("buy_eur_per_kwh", buy_eur_per_kwh), ("cost_eur_per_kwh", cost_eur_per_kwh)):
+        require_shape(name, values, (horizon_steps,))
+        require_finite(name, values)
+    discomfort = np.repeat(followers.discomfort_eur_per_kwh, horizon_steps)
+    weight = _TIE_SHARE if tie == "optimistic" else -_TIE_SHARE
+    moved = np.tile(buy_eur_per_kwh + weight * cost_eur_per_kwh, types)
     balance = np.kron(np.eye(types), followers.windows)
-    same = np.hstack([balance, -balance])
-    highest = np.concatenate([followers.room_kwh.ravel(), followers.movable_kwh.ravel()])
-    least = _least(pay, same, highest, None, None)
-    owner = np.kron(np.eye(types), np.ones(horizon_steps))
-    bill = np.hstack([owner, owner]) * pay
-    loss = np.concatenate([np.tile(cost_eur_per_kwh, types) + move[1], -np.tile(cost_eur_per_kwh, types)])
-    sign = 1.0 if tie == "optimistic" else -1.0
-    chosen = _least(sign * loss, same, highest, bill, bill @ least + indifferent_eur)
-    return chosen[:size].reshape(types, -1), chosen[size:].reshape(types, -1)
+    most = np.concatenate([followers.room_kwh.ravel(), followers.movable_kwh.ravel()])
+    pay = np.concatenate([moved + (1 + weight) * discomfort, -moved])
+    found = _least(pay, np.hstack([balance, -balance]), most).reshape(2, types, horizon_steps)
+    return found[0], found[1]
 
 
-def _least(
-    cost: FloatArray, same: FloatArray, highest: FloatArray, rows: FloatArray | None, right: FloatArray | None
-) -> FloatArray:
+def _least(cost: FloatArray, same: FloatArray, most: FloatArray) -> FloatArray:
     from scipy.optimize import linprog
 
-    bounds = np.column_stack([np.zeros(highest.size), highest])
-    found = linprog(cost, A_ub=rows, b_ub=right, A_eq=same, b_eq=np.zeros(len(same)), bounds=bounds, method="highs")
+    bounds = np.column_stack([np.zeros(most.size), most])
+    found = linprog(_SCALE * cost, A_eq=same, b_eq=np.zeros(len(same)), bounds=bounds, method="highs")
     if found.status != 0:
         raise SolveError(f"the customers' answer was not found: {found.message}")
     return np.asarray(found.x, dtype=np.float64)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
-from vpp_sim.pricing.retail import elastic_demand_kwh, expected_profit_eur
+from vpp_sim.pricing.demand import consumer_surplus_eur, elastic_demand_kwh, expected_profit_eur
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
 FOLDER = Path(__file__).parent
@@ -15,22 +15,27 @@ INPUT = json.loads((FOLDER / "input.json").read_text())
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 
 
-def test_monopoly():
-    case, expected = INPUT["monopoly"], EXPECTED["monopoly"]
+@pytest.mark.parametrize("matrix", [False, True], ids=["number", "matrix"])
+@pytest.mark.parametrize(("objective", "answer"), [("profit", "monopoly"), ("welfare", "marginal_cost")])
+def test_monopoly_and_marginal_cost(objective, answer, matrix):
+    case, expected = INPUT["monopoly"], EXPECTED[answer]
     problem = RetailProblem(
         demand_kwh=np.array([[case["demand_kwh"]]], dtype=float),
         wholesale_eur_per_kwh=np.array([case["cost_eur_per_kwh"]], dtype=float),
         default_eur_per_kwh=np.array([case["default_eur_per_kwh"]], dtype=float),
         levies_eur_per_kwh=0.0,
         feed_in_eur_per_kwh=np.zeros(1),
+        elasticity=np.array([[case["elasticity"]]], dtype=float) if matrix else None,
     )
-    options = RetailOptions(cap_eur_per_kwh=case["cap_eur_per_kwh"], elasticity=case["elasticity"])
+    options = RetailOptions(cap_eur_per_kwh=case["cap_eur_per_kwh"], elasticity=case["elasticity"], objective=objective)
     prices = RETAIL_PRICERS.load("elastic_qp")(homes=1, horizon_steps=1, options=options).price(problem)
     price = prices.buy_eur_per_kwh
     assert price == pytest.approx([expected["price_eur_per_kwh"]], abs=1e-4)
     assert elastic_demand_kwh(problem, price, case["elasticity"]) == pytest.approx([expected["energy_kwh"]], abs=1e-4)
     profit = expected_profit_eur(problem, price, case["elasticity"])
-    assert profit == pytest.approx(expected["profit_eur"], abs=1e-6)
+    assert profit == pytest.approx(expected["profit_eur"], abs=1e-6 if objective == "profit" else 1e-2)
+    surplus = consumer_surplus_eur(problem, price, case["elasticity"])
+    assert surplus == pytest.approx(expected["consumer_surplus_eur"], abs=1e-2)
 
 
 def test_newsvendor():
