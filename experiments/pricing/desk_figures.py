@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vpp_sim.figures import style
 
 KIND_OF = {
@@ -21,6 +23,9 @@ KIND_OF = {
     "stackelberg_optimistic": "blue",
     "stackelberg_pessimistic": "blue",
 }
+NEAR_EUR = 10.0
+"""Up to here axes are linear, beyond logarithmic [EUR]."""
+
 MARKERS = {"stackelberg_optimistic": "^", "stackelberg_pessimistic": "v", "critical_peak": "s", "pass_through": "D"}
 COMPARED = ("profit", "stackelberg_optimistic", "stackelberg_pessimistic")
 TRUTH_NAMES = {"elastic": "smooth", "mixed": "smooth\nand shifting", "tied": "as believed,\nunwilling at ties"}
@@ -43,9 +48,12 @@ def draw_gains(cases: Mapping[str, Any], path: Path) -> None:
         for name, row in found.items():
             profit, surplus = row["profit_eur"], row["consumer_surplus_eur"]
             _point(axis, name, {key: value - start for key, value in profit.items()}, surplus)
+        axis.set_xscale("symlog", linthresh=NEAR_EUR)
+        axis.set_yscale("symlog", linthresh=NEAR_EUR)
         low, high = axis.get_xlim()
+        reach = np.linspace(low, high, 2_000)
         for total, text in ((0.0, "flat"), (efficient - start, "marginal cost")):
-            axis.plot([low, high], [total - low, total - high], color=style.LIGHT, zorder=0)
+            axis.plot(reach, total - reach, color=style.LIGHT, zorder=0)
             axis.annotate(
                 f"{text}: together {total:+,.0f}", (low, total - low), color=style.GREY, fontsize=7, xytext=(4, -8),
                 textcoords="offset points",
@@ -90,7 +98,7 @@ def draw_ties(cases: Mapping[str, Any], path: Path) -> None:
         axis.set_xticks(range(len(truths)), [TRUTH_NAMES[truth] for truth in truths])
         axis.set(title=f"prices of {year}", xlim=(-0.5, len(truths) - 0.5))
     panels[0].set_ylabel("profit against flat [EUR a year]")
-    style.legend_above(panels[-1])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     style.save(figure, path)
 
 
