@@ -286,7 +286,7 @@ class _Stage:
 
     def _bidder(self) -> ScenarioBidder:
         spec = self.scenario.pricing.wholesale
-        options = BidOptions(spec.scenarios, spec.level, spec.risk_weight, self.scenario.seed)
+        options = BidOptions(spec.scenarios, spec.level, spec.risk_weight, self.scenario.seed, self.inputs.clock.step_h)
         bidder: ScenarioBidder = WHOLESALE_BIDDERS.load(spec.kind).of(options)
         return bidder
 

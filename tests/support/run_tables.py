@@ -352,7 +352,7 @@ def write_run_tables(data: RunData, path: Path) -> None:
     """Write the recorder's tables of `data` below `path`, as the recorder does."""
     for tables, folder in ((data.vpp, path), (data.counterfactual, path / COUNTERFACTUAL)):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("timeseries", "prosumers", "batteries", "trades", "forecasts", "ledger", "chain"):
+        for name in ("timeseries", "prosumers", "batteries", "trades", "prices", "forecasts", "ledger", "chain"):
             write_frame(getattr(tables, name), folder, name, ZONE)
     (path / COUNTERFACTUAL / "chain.parquet").unlink()
 

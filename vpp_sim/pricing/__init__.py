@@ -25,6 +25,7 @@ cvxpy is loaded when an optimising pricer first sets prices, not before.
 __all__ = [
     "bids",
     "copula",
+    "customers",
     "cvar",
     "demand",
     "elasticity",

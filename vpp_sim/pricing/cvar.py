@@ -270,7 +270,13 @@ class CvarBid:
     @classmethod
     def of(cls, options: BidOptions) -> Self:
         """Return the bidder that a scenario's options describe."""
-        return cls(scenarios=options.scenarios, level=options.level, risk_weight=options.risk_weight, seed=options.seed)
+        return cls(
+            scenarios=options.scenarios,
+            level=options.level,
+            risk_weight=options.risk_weight,
+            copula=ExponentialCopula(step_h=options.step_h),
+            seed=options.seed,
+        )
 
     def draw(self, problem: BidProblem) -> FloatArray:
         """Return the scenarios of net energy that the bid rests on, shape (S, H) [kWh]."""
@@ -338,7 +344,8 @@ class RiskNeutralBid(CvarBid):
     @classmethod
     def of(cls, options: BidOptions) -> Self:
         """Return the bidder that a scenario's options describe, but for their weight of risk."""
-        return cls(scenarios=options.scenarios, level=options.level, seed=options.seed)
+        copula = ExponentialCopula(step_h=options.step_h)
+        return cls(scenarios=options.scenarios, level=options.level, copula=copula, seed=options.seed)
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ def _bare(run: RunData) -> RunData:
         prosumers=run.vpp.prosumers.assign(load_kw=run.vpp.prosumers["base_load_kw"]),
         trades=empty_frame("trades", ZONE),
         chain=empty_frame("chain"),
+        prices=empty_frame("prices", ZONE),
         battery_capacity_kwh=0.0,
     )
     return replace(run, vpp=vpp)
