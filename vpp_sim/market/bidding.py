@@ -170,6 +170,10 @@ class Adaptive:
     nothing was traded, the other side's best limit stands for the price. A home without an order, or facing no order at
     all, learns nothing.
 
+    A home has one memory a side for all hours of the day: what it learnt while energy was scarce it carries to hours in
+    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less would
+    have been enough: sellers end up with the gain.
+
     Parameters
     ----------
     homes : int
