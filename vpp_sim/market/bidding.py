@@ -181,6 +181,10 @@ class Adaptive:
     nothing was traded, the other side's best limit stands for the price. A home without an order, or facing no order at
     all, learns nothing.
 
+    A home has one memory a side for all hours of the day: what it learnt while energy was scarce it carries to hours in
+    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less would
+    have been enough: sellers end up with the gain.
+
     Parameters
     ----------
     homes : int
@@ -230,7 +234,6 @@ class Adaptive:
         self._step = self._GREATEST_STEP * draws
         share = np.where(sides > 0, self._share[1], self._share[0])
         limit = feed_in_eur_per_kwh + (retail_eur_per_kwh - feed_in_eur_per_kwh) * share
-        # Rounding must not carry a limit beyond the outside option.
         return _within(limit, sides, retail_eur_per_kwh, feed_in_eur_per_kwh)
 
     def observe(self, clearing: Clearing, book: OrderBook, home_of: IntArray | None = None) -> None:
@@ -325,12 +328,13 @@ class ForecastBased(_Forgetful):
         # The price falls with the covered share, so the price's quantile is that share's at the other end.
         scarce, ample = _quantiles(covered, chance, np.array([1 - self.confidence, self.confidence]))
         spread = retail_eur_per_kwh - feed_in_eur_per_kwh
-        limit = np.where(sides > 0, retail_eur_per_kwh - spread * scarce, retail_eur_per_kwh - spread * ample)
+        limit = feed_in_eur_per_kwh + spread * (1 - np.where(sides > 0, scarce, ample))
         return _within(limit, sides, retail_eur_per_kwh, feed_in_eur_per_kwh)
 
 
 def _within(limit: FloatArray, sides: IntArray, retail: float, feed_in: float) -> FloatArray:
-    """Hold limits within the outside options: buyers below retail, sellers above feed-in."""
+    """Hold limits within the outside options, whatever rounding says: equal prices of both sides must stay equal."""
+    limit = np.clip(limit, min(retail, feed_in), max(retail, feed_in))
     return np.where(sides > 0, np.minimum(limit, retail), np.maximum(limit, feed_in))
 
 

@@ -216,6 +216,18 @@ def test_foreseen_prices_hold_without_demand_or_supply_and_for_negative_feed_in(
     assert limits(ten, ten / 2, -0.05) == pytest.approx([0.10, 0.10])
 
 
+def test_sure_prices_are_the_same_number_on_both_sides_and_cross() -> None:
+    """0.25 - 0.2 is not 0.05 and 0.05 + 0.2 is not 0.25 in binary; a bid must not miss an ask by that."""
+    sides, ten = np.array([1, -1]), np.array([10.0])
+    for retail, feed_in in ((0.25, 0.05), (0.3, 0.1), (0.31, -0.07), (0.22, 0.03)):
+        for supply in (0.0, 20.0):
+            outlook = Outlook(np.array([0.5]), ten, np.array([supply]))
+            bid, ask = ForecastBased().limits(sides, retail, feed_in, np.zeros(2), outlook)
+            assert bid >= ask
+            assert ask >= feed_in
+            assert bid <= retail
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(PhysicsError, match=r"confidence is 0\.4"):
         ForecastBased(0.4)

@@ -1,0 +1,229 @@
+"""Run the study of local trading and write its figures; ``--quick`` does a small version, writing nothing.
+
+Stages are ``cases`` (every mechanism in every community), ``strategies`` (what learning and forecasts are worth) and
+``speed`` (the time to clear ten thousand orders), one after the other; ``--only`` runs some of them again and merges
+their figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+import numpy as np  # noqa: E402
+from community import CASES, DAYS, SIZES, Case, Draws, community  # noqa: E402
+from drawing import draw_mechanisms, draw_zhou  # noqa: E402
+from measure import LIE_HOURS, measure  # noqa: E402
+from mechanisms import TARGETS, load  # noqa: E402
+from strategies import learn, learn_all  # noqa: E402
+from tables import table_of  # noqa: E402
+
+from vpp_sim.runs.manifest import environment  # noqa: E402
+
+__all__ = ["table_of"]
+
+SEEDS, ORDERS, TIMED = 3, 10_000, 7
+NOT_LYING = {"shapley": 100, "admm": 0, "network_aware": 0}
+"""Mechanism to size of community beyond which its lies are not searched, because that takes too long."""
+PLAIN = (
+    "welfare_share",
+    "told_welfare_share",
+    "budget_residual",
+    "buyers_share",
+    "sellers_share",
+    "rationality_violations",
+    "limit_violations",
+    "community_losses",
+    "homes_worse_off",
+    "gini",
+    "misreport_gain",
+    "misreport_greatest",
+)
+
+
+def _pooled(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[Any]:
+    """Do all tasks, some at once, and return what they found in their order."""
+    if jobs == 1:
+        return [work(*task) for task in tasks]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(work, *zip(*tasks, strict=True)))
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Return the mean over seeds of numbers, or of mappings key by key; nothing where nothing was measured."""
+    if isinstance(values[0], dict):
+        return {key: _mean([value[key] for value in values]) for key in values[0]}
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 6) + 0.0 if known else None
+
+
+def _spread(values: Sequence[float | None]) -> float | None:
+    """Return the standard deviation over seeds."""
+    known = [value for value in values if value is not None]
+    return round(float(np.std(known, ddof=1)), 6) + 0.0 if len(known) > 1 else None
+
+
+def cases(*, jobs: int, quick: bool) -> dict[str, Any]:
+    """Return every index of every mechanism and case: mean and standard deviation over seeds."""
+    seeds, days = (1, 1) if quick else (SEEDS, len(DAYS))
+    chosen = [case for case in CASES if case.homes == SIZES[0]] if quick else CASES
+    # The largest first, so that no core waits long at the end.
+    tasks = [(case, seed) for case in sorted(chosen, key=lambda case: -case.homes) for seed in range(seeds)]
+    done = dict(
+        zip(
+            tasks,
+            _pooled(partial(_case, days=days, lie_hours=LIE_HOURS[:1] if quick else LIE_HOURS), tasks, jobs),
+            strict=True,
+        )
+    )
+
+    def over_seeds(name: str, case: Case, figure: str) -> list[Any]:
+        return [done[case, seed][name][figure] for seed in range(seeds)]
+
+    def table(figure: str, fold: Callable[[Any], Any]) -> dict[str, dict[str, Any]]:
+        stated = [case for case in chosen if figure != "zhou" or case.bidding == "truthful"]
+        return {name: {case.name: fold(over_seeds(name, case, figure)) for case in stated} for name in TARGETS}
+
+    found: dict[str, Any] = {figure: table(figure, _mean) for figure in (*PLAIN, "zhou")}
+    found["zhou_overall"] = {
+        name: {case: _overall(six) for case, six in by_case.items()} for name, by_case in found["zhou"].items()
+    }
+    overall = table("zhou", _spread_of_overall)
+    spread = {figure: table(figure, _spread) for figure in PLAIN} | {"zhou_overall": overall}
+    return {
+        **found,
+        "spread": spread,
+        "seeds": seeds,
+        "not_searched_for_lies": {k: f"above {v} homes" for k, v in NOT_LYING.items()},
+    }
+
+
+def _case(case: Case, seed: int, *, days: int, lie_hours: Sequence[int]) -> dict[str, Any]:
+    lying = [name for name in TARGETS if case.homes <= NOT_LYING.get(name, case.homes)]
+    return measure(case, seed, tuple(TARGETS), lying, days=days, lie_hours=lie_hours)
+
+
+def _overall(six: dict[str, float]) -> float:
+    """Return the mean of Zhou's six, which is that of his economic and his technical index."""
+    return round(float(np.mean(list(six.values()))), 6)
+
+
+def _spread_of_overall(sixes: Sequence[dict[str, float]]) -> float | None:
+    return _spread([_overall(six) for six in sixes])
+
+
+def bidding(*, jobs: int, quick: bool) -> dict[str, Any]:
+    """Return what each strategy brings in each auction."""
+    tasks = learn_all(1 if quick else SEEDS, quick=quick)
+    done = _pooled(_learn, tasks, jobs)
+    by_sun: dict[str, list[Any]] = {}
+    for (sun, *_), row in zip(tasks, done, strict=True):
+        by_sun.setdefault(sun, []).append(row)
+    return {"strategies": {sun: _mean(rows) for sun, rows in by_sun.items()}}
+
+
+def _learn(sun: str, seed: int, length: dict[str, int]) -> dict[str, Any]:
+    return learn(sun, seed, **length)
+
+
+def speed(*, jobs: int, quick: bool) -> dict[str, Any]:
+    """Return the median time to clear one book of ten thousand orders, noon of the third day, one process alone."""
+    case = Case("balanced", ORDERS // 20 if quick else ORDERS, "zero_intelligence")
+    people = community(case.sun, case.homes, 0)
+    net, noon = people.load_kwh - people.sun_kwh, 2 * 24 + 12
+    book = Draws(case, 0, len(net)).book(noon, net[noon])
+    return {
+        "clear_10000_ms": {name: _median_ms(partial(load(name, case.homes).clear, book)) for name in TARGETS},
+        "timed_orders": int(book.buyer.size + book.seller.size),
+    }
+
+
+def _median_ms(work: Callable[[], Any]) -> float:
+    """Return the median of a few runs after a first one; one run only where that takes seconds."""
+    took: list[float] = []
+    for _ in range(TIMED + 1):
+        begun = time.perf_counter()
+        work()
+        took.append(1e3 * (time.perf_counter() - begun))
+        if took[0] > 3e3:
+            break
+    return round(float(np.median(took[1:] or took)), 3)
+
+
+STAGES: dict[str, Callable[..., dict[str, Any]]] = {"cases": cases, "strategies": bidding, "speed": speed}
+
+
+def study(stages: Sequence[str], *, jobs: int, quick: bool) -> dict[str, Any]:
+    """Return the figures of some stages, with the seconds of each."""
+    found: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    for name in stages:
+        begun = time.perf_counter()
+        found |= STAGES[name](jobs=jobs, quick=quick)
+        seconds[name] = round(time.perf_counter() - begun, 1)
+        print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
+    return {**found, "stage_seconds": seconds}
+
+
+def write(stated: dict[str, Any]) -> None:
+    """Write ``figures.json``, the pictures, and the README's tables."""
+    (HERE / "figures.json").write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+    draw_mechanisms(stated["figures"], HERE / "mechanisms.png")
+    draw_zhou(stated["figures"], HERE / "zhou.png")
+    readme = HERE / "README.md"
+    tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"
+    text = readme.read_text(encoding="utf-8")
+    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S)
+    readme.write_text(made, encoding="utf-8")
+
+
+def stated_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with what made them; the seconds are those of all stages."""
+    facts = environment()
+    return {
+        "command": "python experiments/trading/run.py",
+        "commit": facts["commit"],
+        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
+        "cores": os.cpu_count(),
+        "seconds": round(sum(figures["stage_seconds"].values()), 1),
+        "figures": figures,
+    }
+
+
+def main() -> None:
+    """Run the study; the last line printed is one JSON object of its figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="thirteen homes, one day and one seed; writes nothing")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes at once, where nothing is timed"
+    )
+    parser.add_argument("--only", action="append", choices=tuple(STAGES), help="run this stage again and merge it")
+    given = parser.parse_args()
+    if given.only and not given.quick and not (HERE / "figures.json").is_file():
+        parser.error("--only merges into figures.json, which is not there; run all stages first")
+    figures = study(given.only or tuple(STAGES), jobs=1 if given.quick else given.jobs, quick=given.quick)
+    if not given.quick:
+        path = HERE / "figures.json"
+        if given.only:
+            before = json.loads(path.read_text(encoding="utf-8"))["figures"]
+            seconds = before["stage_seconds"] | figures["stage_seconds"]
+            figures = before | figures | {"stage_seconds": seconds}
+        write(stated_of(figures))
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The study of local trading: its communities, how homes respond, and what it counts."""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.scenarios import ROOT
+
+NAMES = ("community", "measure", "mechanisms", "strategies")
+
+
+@pytest.fixture(scope="module")
+def study() -> dict[str, ModuleType]:
+    """The study's modules, which find each other by the folder's place on the path, as its program puts it."""
+    folder = str(ROOT / "experiments" / "trading")
+    sys.path.insert(0, folder)
+    modules = {name: import_module(name) for name in NAMES}
+    yield modules
+    sys.path.remove(folder)
+    for name in NAMES:
+        del sys.modules[name]
+
+
+def test_thirteen_homes_are_the_thirteen(study) -> None:
+    """October's noon of the packaged homes, with sun on all roofs."""
+    people = study["community"].community("abundant", 13, seed=0, days=1)
+    data = study["community"].fontana()
+    noon = data.position(pd.Timestamp("2016-10-15 12:00", tz=data.index.tz))
+    np.testing.assert_array_equal(people.load_kwh[12], data.load_kw[noon])
+    np.testing.assert_array_equal(people.sun_kwh[12], (data.pv_kw_per_kwp * data.pv_kwp)[noon])
+
+
+def test_communities_have_their_share_of_roofs_and_differ_by_seed(study) -> None:
+    make = study["community"].community
+    for sun, homes in (("sparse", 25), ("balanced", 70), ("abundant", 100)):
+        people = make(sun, 100, seed=3)
+        assert people.load_kwh.shape == (96, 100)
+        assert (people.sun_kwh.sum(axis=0) > 0).sum() == homes
+    assert (make("sparse", 100, 3).load_kwh == make("sparse", 100, 3).load_kwh).all()
+    assert (make("sparse", 100, 3).load_kwh != make("sparse", 100, 4).load_kwh).any()
+
+
+def test_homes_move_energy_within_their_day_and_none_is_lost(study) -> None:
+    measure, people = study["measure"], study["community"].community("balanced", 13, seed=0, days=2)
+    share = measure.first_share(people)
+    np.testing.assert_allclose(measure.responded(people, share), people.load_kwh, atol=1e-12)
+    buy = np.full(48, 0.25)
+    buy[3] = 0.05
+    moved = measure.next_share(share, people.load_kwh, buy, buy)
+    load = measure.responded(people, moved)
+    by_day = (load - people.load_kwh).reshape(2, 24, 13).sum(axis=1)
+    np.testing.assert_allclose(by_day, 0.0, atol=1e-9)
+    assert (load[3] > people.load_kwh[3]).all()
+
+
+def test_lowest_cost_by_hand(study) -> None:
+    """One day, one home: 1 kWh each hour, 10 kWh of sun at noon. 4.8 kWh move, all of them into the sun.
+
+    Of the sun 0.8 go to fixed load at noon and 4.8 to moved load, 4.4 are fed in; 23 x 0.8 = 18.4 kWh are drawn.
+    """
+    load, sun = np.ones((24, 1)), np.zeros((24, 1))
+    sun[12] = 10.0
+    people = study["community"].Community(load, sun)
+    assert study["measure"].lowest_cost_eur(people) == pytest.approx(0.25 * 18.4 - 0.05 * 4.4)
+
+
+def test_the_outlook_is_the_same_hour_of_the_days_before(study) -> None:
+    net = np.zeros((9 * 24, 2))
+    net[5::24] = [[day + 1.0, -10.0] for day in range(9)]
+    found = study["strategies"].outlook(net, 7 * 24 + 5)
+    assert found.demand_kwh.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert found.supply_kwh.tolist() == [10] * 7
+
+
+def test_gains_residual_and_lost_trades_are_the_whole(study) -> None:
+    """Whatever the mechanism: what buyers, sellers and the market get is the welfare that was made."""
+    community, measure, mechanisms = study["community"], study["measure"], study["mechanisms"]
+    case = community.Case("balanced", 13, "zero_intelligence")
+    people = community.community("balanced", 13, 0, days=1)
+    net = people.load_kwh - people.sun_kwh
+    draws = community.Draws(case, 0, 24)
+    best = measure.largest_welfare(draws, net)
+    for name in mechanisms.TARGETS:
+        found = measure.stated(measure.trade(mechanisms.load(name, 13), draws, net, best), None, None)
+        shares = found["buyers_share"] + found["sellers_share"] + found["budget_residual"]
+        assert shares == pytest.approx(found["welfare_share"], abs=1e-9), name
+        assert found["welfare_share"] <= 1 + 1e-9
