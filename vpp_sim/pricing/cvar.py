@@ -14,14 +14,22 @@ from time import perf_counter
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite
-from vpp_sim.errors import PhysicsError
+from vpp_sim.errors import PhysicsError, SolveError
 from vpp_sim.pricing.bids import BidDecision, BidProblem, PricePaths
 from vpp_sim.pricing.copula import Copula, ExponentialCopula, scenarios_from_quantiles
 from vpp_sim.pricing.interior_point import solve_interior_point
 from vpp_sim.pricing.quantiles import Tail, quantile_at
 from vpp_sim.pricing.two_stage import StageProblem, StageSolution, solve_highs
 
-__all__ = ["CvarBid", "DeterministicBid", "RiskNeutralBid", "conditional_value_at_risk", "critical_quantile"]
+__all__ = [
+    "CvarBid",
+    "DeterministicBid",
+    "RiskNeutralBid",
+    "conditional_value_at_risk",
+    "critical_quantile",
+    "dispatched_costs",
+    "foreseen_costs",
+]
 
 _LARGE = 2000
 """Scenarios times steps from which on the interior-point method is faster than the simplex method."""
@@ -142,6 +150,76 @@ def _costs(stage: StageProblem, position_kwh: FloatArray, battery_kwh: FloatArra
     wear = stage.flexibility.wear_eur_per_kwh if stage.flexibility else 0.0
     cost: FloatArray = (stage.day_ahead * position_kwh + settled + wear * np.abs(battery_kwh)).sum(axis=1)
     return cost
+
+
+def foreseen_costs(problem: BidProblem, position_kwh: FloatArray, net_kwh: FloatArray) -> FloatArray:
+    """Return what days cost at a position, with a recourse that knows each day in full: the least it can be.
+
+    Parameters
+    ----------
+    problem : BidProblem
+        Prices, one path or one a day, and flexibility.
+    position_kwh : ndarray, shape (H,)
+        Day-ahead position [kWh].
+    net_kwh : ndarray, shape (S, H)
+        Net energy of each day without flexibility [kWh]: days that the bid did not see, for an honest figure.
+
+    Returns
+    -------
+    ndarray, shape (S,)
+        Cost of each day [EUR].
+
+    Raises
+    ------
+    SolveError
+        If no solver found the recourse.
+    """
+    stage = _stage(problem, problem.prices, net_kwh, risk_weight=0.0, level=0.0)
+    if problem.flexibility is None:
+        return _costs(stage, position_kwh, np.zeros(net_kwh.shape))
+    solution = _solve(replace(stage, lowest_kwh=position_kwh, highest_kwh=position_kwh))
+    if solution.status != "optimal":
+        raise SolveError(f"recourse: {_unreachable(problem) or f'{solution.solver} ended {solution.status}'}")
+    return _costs(stage, position_kwh, solution.battery_kwh)
+
+
+def dispatched_costs(problem: BidProblem, position_kwh: FloatArray, net_kwh: FloatArray) -> FloatArray:
+    """Return what days cost at a position, with a dispatcher who learns each day step by step.
+
+    The batteries take up each step's imbalance as far as power and energy allow; what the position plans for them is
+    part of that. Nothing is kept back for later steps and prices are not looked at: a simple dispatcher, as
+    :func:`foreseen_costs` is an all-knowing one. The stored energy at the end is not held to the least asked for; what
+    is missing or left over there is bought or sold at the day's mean day-ahead price.
+
+    Parameters
+    ----------
+    problem : BidProblem
+        Prices, one path or one a day, and flexibility.
+    position_kwh : ndarray, shape (H,)
+        Day-ahead position [kWh].
+    net_kwh : ndarray, shape (S, H)
+        Net energy of each day without flexibility [kWh].
+
+    Returns
+    -------
+    ndarray, shape (S,)
+        Cost of each day [EUR].
+    """
+    stage = _stage(problem, problem.prices, net_kwh, risk_weight=0.0, level=0.0)
+    flexibility, battery = problem.flexibility, np.zeros(net_kwh.shape)
+    if flexibility is None:
+        return _costs(stage, position_kwh, battery)
+    stored = np.full(net_kwh.shape[0], flexibility.initial_kwh)
+    gain, loss = flexibility.charge_efficiency, flexibility.discharge_efficiency
+    for step in range(net_kwh.shape[1]):
+        wish = position_kwh[step] - net_kwh[:, step]  # what leaves no imbalance
+        most = np.minimum(flexibility.charge_kwh, np.maximum(flexibility.max_kwh - stored, 0.0) / gain)
+        least = -np.minimum(flexibility.discharge_kwh, np.maximum(stored - flexibility.min_kwh, 0.0) * loss)
+        used = np.clip(wish, least, most)
+        battery[:, step] = used
+        stored = stored + np.where(used > 0, gain * used, used / loss)
+    end: FloatArray = (flexibility.last_kwh - stored) * stage.day_ahead.mean(axis=1)
+    return _costs(stage, position_kwh, battery) + end
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ The last term is the conditional value at risk of the cost at level :math:`\alph
 cost by the first line, so that only the balances tie the scenarios together.
 
 The recourse sees its whole scenario at once. That is the usual two-stage relaxation: no dispatcher can do better, and a
-real one, who learns the day hour by hour, does somewhat worse.
+real one, who learns the day hour by hour, does somewhat worse. Where prices are negative the program may charge and
+discharge in one step, which loses energy and is paid for it: a fleet can, one battery against another.
 
 References
 ----------

@@ -6,7 +6,8 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from vpp_sim.errors import PhysicsError
+from vpp_sim.errors import PhysicsError, SolveError
+from vpp_sim.market.wholesale import two_settlement
 from vpp_sim.pricing import cvar
 from vpp_sim.pricing.bids import BidProblem, Flexibility, PricePaths
 from vpp_sim.pricing.copula import ExponentialCopula
@@ -16,6 +17,8 @@ from vpp_sim.pricing.cvar import (
     RiskNeutralBid,
     conditional_value_at_risk,
     critical_quantile,
+    dispatched_costs,
+    foreseen_costs,
 )
 from vpp_sim.pricing.interior_point import solve_interior_point
 from vpp_sim.pricing.two_stage import StageProblem, StageSolution, solve_highs
@@ -325,3 +328,48 @@ def test_errors_that_last_leave_less_to_the_battery():
         for hours in (0.1, 50.0)
     )
     assert conditional_value_at_risk(lasting.cost_eur, 0.9) > conditional_value_at_risk(short_lived.cost_eur, 0.9)
+
+
+def test_without_flexibility_days_cost_what_the_settlement_says():
+    problem = _problem()
+    net = np.random.default_rng(1).normal(3, 4, (7, 6))
+    position, price = np.arange(6.0), problem.prices.day_ahead_eur_per_kwh[0]
+    settled = [two_settlement(position, day, price, short_spread=0.5, long_spread=0.3).total_eur.sum() for day in net]
+    assert foreseen_costs(problem, position, net) == pytest.approx(settled)
+    assert dispatched_costs(problem, position, net) == pytest.approx(settled)
+
+
+def test_on_its_own_scenarios_foresight_costs_what_the_bid_expected():
+    problem, bidder = _problem(flexibility=_BATTERY), RiskNeutralBid(scenarios=60)
+    decision = bidder.decide(problem)
+    again = foreseen_costs(problem, decision.position_kwh, bidder.draw(problem))
+    assert again.mean() == pytest.approx(decision.cost_eur.mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("days", [20, 400])
+def test_who_learns_the_day_step_by_step_does_no_better_than_who_knows_it(days):
+    # The end is made free of charge for both: what is stored first may be used up, and is worth nothing.
+    battery = replace(_BATTERY, final_kwh=1.0)
+    problem = _problem(flexibility=battery)
+    position = CvarBid(scenarios=60).decide(problem).position_kwh
+    net = np.random.default_rng(2).normal(4, 4, (days, 6))
+    foreseen, dispatched = (costs(problem, position, net) for costs in (foreseen_costs, dispatched_costs))
+    left_value = 11.0 * problem.prices.day_ahead_eur_per_kwh.mean()
+    assert (foreseen <= dispatched + left_value + 1e-4).all()
+    assert foreseen.mean() < dispatched.mean() + left_value
+
+
+def test_a_dispatcher_by_hand():
+    # Position 0; draws 3 and then -1. Half-full 2 kWh battery, 2 kW, lossless: gives its 1, then takes the 1 back.
+    battery = Flexibility(2, 2, 0, 2, 1, charge_efficiency=1.0, discharge_efficiency=1.0)
+    prices = PricePaths.of_spreads(np.array([0.1, 0.1]), short_spread=1.0, long_spread=0.5)
+    problem = BidProblem(np.zeros((2, 1)), np.array([0.5]), prices, battery)
+    assert dispatched_costs(problem, np.zeros(2), np.array([[3.0, -1.0]])) == pytest.approx([2 * 0.2])
+    # All-knowing it does no better here: the shortage of 2 kWh at 0.2 stands.
+    assert foreseen_costs(problem, np.zeros(2), np.array([[3.0, -1.0]])) == pytest.approx([0.4], abs=1e-6)
+
+
+def test_an_unreachable_recourse_is_explained():
+    battery = Flexibility(1.0, 1.0, 0.0, 20.0, 2.0, charge_efficiency=0.5, final_kwh=10.0)
+    with pytest.raises(SolveError, match="final_kwh 10 cannot be reached from 2 kWh in 6 steps"):
+        foreseen_costs(_problem(flexibility=battery), np.zeros(6), np.zeros((3, 6)))

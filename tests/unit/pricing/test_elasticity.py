@@ -160,6 +160,19 @@ def test_exploring_never_raises_a_bill_above_the_default(seed):
     assert np.ptp(moved / price) > 0.2
 
 
+def test_from_the_default_itself_moves_are_lowered_until_every_promise_holds():
+    # Each move up must be paid for: without lowering, some home of ten would pay more than the default.
+    rng = np.random.default_rng(0)
+    demand, default = rng.gamma(1.0, 1.0, (10, 24)), np.full(24, 0.3)
+    moved = explored_prices(
+        default, demand, default, dither=0.2, lowest_eur_per_kwh=np.zeros(24), highest_eur_per_kwh=np.ones(24), rng=rng
+    )
+    bills, promised = demand @ moved, demand @ default
+    assert (bills <= promised * (1 + 1e-9)).all()
+    assert (bills / promised).max() == pytest.approx(1.0)
+    assert moved.max() / moved.min() == pytest.approx(1.2 / 0.8)
+
+
 def test_where_the_floor_leaves_no_room_nothing_is_explored():
     flat = np.full(4, 0.3)
     limits = {"lowest_eur_per_kwh": flat, "highest_eur_per_kwh": flat + 1}
