@@ -7,7 +7,7 @@ from vpp_sim.pricing import stackelberg, tariffs
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
-_HOMES, _STEPS, _FEW_STEPS = 13, 24, 5
+_HOMES, _STEPS, _FEW_STEPS = 13, 24, 3
 _OURS = {
     "time_of_use": tariffs.TimeOfUse,
     "critical_peak": tariffs.CriticalPeak,

@@ -9,11 +9,17 @@ the default would charge for the same energy, whether it responds to prices or n
 status is checked, the result is checked again, and where there is none the default tariff stands in, marked and with
 the reason.
 
+Prices are optimised for profit, welfare or the peak against a demand that is a line in them, with cross prices where
+they are known (:mod:`~vpp_sim.pricing.retail`); or for profit against customers who shift demand as suits them best,
+for or against the retailer where they tie (:mod:`~vpp_sim.pricing.stackelberg`). Tariffs by rule stand beside them
+(:mod:`~vpp_sim.pricing.tariffs`). Every price can be taken apart into what moved it (:mod:`~vpp_sim.pricing.explain`),
+and where there is none, the limit in the way is named with what it lacks (:mod:`~vpp_sim.pricing.relaxation`).
+
 Turned down: one price a home (a regulator would ask why neighbours pay differently); a response inside the promise
 (a home that cannot respond would lose); building the optimisation anew every time (14 ms and more against 3 ms for a
 compiled one). What follows: the number of homes and steps is fixed when a pricer is made.
 
-cvxpy is loaded when the first optimising pricer is made, not before.
+cvxpy is loaded when an optimising pricer first sets prices, not before.
 """
 
 __all__ = [

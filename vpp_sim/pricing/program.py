@@ -87,9 +87,10 @@ class PriceProgram:
         \quad \text{s.t.} \quad p^- \le p \le p^+, \quad S p \le 1, \quad |p_t - p_{t-1}| \le r
 
     Where demand answers its own price alone, :math:`Q` is diagonal and enters by its root, which CVXPY's rules for
-    compiled problems ("disciplined parametrised programming" [1]_) allow anywhere. A full matrix enters as it is, which
-    they allow in an objective that the solver takes as quadratic: a factor in its place would double the variables and
-    take five times as long. Clarabel solves both and needs no tuning at this size.
+    compiled problems ("disciplined parametrised programming" [1]_) allow anywhere. So does a matrix with a narrow band
+    about its diagonal, whose Cholesky factor has the same band. A full matrix enters as it is, which the rules allow in
+    an objective that the solver takes as quadratic: a full factor in its place would double the variables and take five
+    times as long. Clarabel solves all of them and needs no tuning at this size.
 
     Parameters
     ----------
@@ -101,6 +102,8 @@ class PriceProgram:
         Largest step of the price, :math:`r` [EUR/kWh]; None leaves it out.
     crossed : bool
         Whether :math:`Q`, and the slope of demand, are matrices.
+    band : int or None
+        How far from its diagonal :math:`Q` may differ from zero; None for any distance.
     bounded : bool
         Whether demand has a range of its own.
     peak : bool
@@ -133,11 +136,12 @@ class PriceProgram:
         rows: int,
         ramp_eur_per_kwh: float | None,
         crossed: bool = False,
+        band: int | None = None,
         bounded: bool = False,
         peak: bool = False,
         profit_floor: bool = False,
     ) -> None:
-        self._crossed = crossed
+        self._crossed, self._band = crossed, band
         self._price = cp.Variable(horizon_steps)
         self._linear = cp.Parameter(horizon_steps)
         self._lower, self._upper = cp.Parameter(horizon_steps), cp.Parameter(horizon_steps)
@@ -159,11 +163,36 @@ class PriceProgram:
 
     def _gain(self) -> Any:
         horizon_steps = self._price.size
+        if self._crossed and self._band is not None:
+            self._quadratic = cp.Parameter((self._band + 1, horizon_steps))
+            return self._linear @ self._price - cp.sum_squares(self._banded())
         if self._crossed:
             self._quadratic = cp.Parameter((horizon_steps, horizon_steps), symmetric=True)
             return self._linear @ self._price - cp.quad_form(self._price, self._quadratic, assume_PSD=True)
         self._quadratic = cp.Parameter(horizon_steps, nonneg=True)
         return self._linear @ self._price - cp.sum_squares(cp.multiply(self._quadratic, self._price))
+
+    def _banded(self) -> Any:
+        """Return the factor's product with the prices, one diagonal of the factor after the other."""
+        steps = self._price.size
+        product: Any = 0
+        for apart in range(min(self._band or 0, steps - 1) + 1):
+            part = cp.multiply(self._quadratic[apart, : steps - apart], self._price[apart:])
+            product += cp.hstack([part, np.zeros(apart)]) if apart else part
+        return product
+
+    def _root(self, quadratic: FloatArray) -> FloatArray:
+        """Return what stands for the quadratic coefficients in the program."""
+        if not self._crossed:
+            root: FloatArray = np.sqrt(quadratic)
+            return root
+        if self._band is None:
+            return quadratic
+        factor = np.linalg.cholesky(quadratic)
+        diagonals = np.zeros(self._quadratic.shape)
+        for apart in range(min(self._band, len(factor) - 1) + 1):
+            diagonals[apart, : len(factor) - apart] = np.diagonal(factor, -apart)
+        return diagonals
 
     def _demand(self, *, bounded: bool, peak: bool) -> Any:
         """Add the demand's range, and return what the peak costs."""
@@ -182,8 +211,8 @@ class PriceProgram:
     def _profit_floor(self) -> None:
         horizon_steps = self._price.size
         self._profit_linear, self._least = cp.Parameter(horizon_steps), cp.Parameter()
-        self._root = cp.Parameter((horizon_steps, horizon_steps) if self._crossed else horizon_steps)
-        spread = self._root @ self._price if self._crossed else cp.multiply(self._root, self._price)
+        self._spread = cp.Parameter((horizon_steps, horizon_steps) if self._crossed else horizon_steps)
+        spread = self._spread @ self._price if self._crossed else cp.multiply(self._spread, self._price)
         self._limits["profit"] = self._profit_linear @ self._price - cp.sum_squares(spread) >= self._least
 
     def solve(
@@ -214,13 +243,13 @@ class PriceProgram:
         profit : ProfitFloor, optional
             Least profit, where the program was made to heed it.
         """
-        self._linear.value, self._quadratic.value = linear, quadratic if self._crossed else np.sqrt(quadratic)
+        self._linear.value, self._quadratic.value = linear, self._root(quadratic)
         self._lower.value, self._upper.value = lower, upper
         self._promises.value = promises
         if demand is not None:
             self._set_demand(demand)
         if profit is not None:
-            self._profit_linear.value, self._root.value, self._least.value = profit.linear, profit.root, profit.least
+            self._profit_linear.value, self._spread.value, self._least.value = profit.linear, profit.root, profit.least
         solution = Solution(np.full(lower.shape, np.nan), "solver_error", 0.0)
         for gap in _GAPS:
             solution = self._run(gap, solution.solve_s)

@@ -37,6 +37,9 @@ _UNSETTLED = "promises_broken"
 _MIN_ROWS = 64
 """Up to so many homes, every promise stands in the program from the start."""
 
+_BANDS = (4, 8)
+"""Widths of band for which a program of its own is faster than one that takes any matrix."""
+
 _PROFIT_KEPT = 1e-6
 """A least profit counts as kept within this share of the profit at the default prices."""
 
@@ -168,7 +171,7 @@ class ElasticQp(SizedPricer):
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)
         promises = homes + (self.options.revenue_cap_eur_per_kwh is not None)
         self._rows = min(promises, max(_MIN_ROWS, 4 * horizon_steps))
-        self._programs: dict[tuple[bool, bool], PriceProgram] = {}
+        self._programs: dict[tuple[bool, bool, int | None], PriceProgram] = {}
         share = self.options.least_profit_share
         self._least_share = 1.0 if share is None and self.options.objective == "peak" else share
 
@@ -197,20 +200,30 @@ class ElasticQp(SizedPricer):
             notes=(response.note,) if response.note else (),
         )
 
-    def _program(self, *, crossed: bool, bounded: bool) -> PriceProgram:
-        if (crossed, bounded) not in self._programs:
+    def _program(self, response: Response, *, bounded: bool) -> PriceProgram:
+        """Return the compiled program that fits a response; made when first asked for."""
+        key = (response.crossed, bounded, self._band(response))
+        if key not in self._programs:
             from vpp_sim.pricing.program import PriceProgram  # cvxpy takes 0.8 s to load, and Flat does without
 
-            self._programs[crossed, bounded] = PriceProgram(
+            self._programs[key] = PriceProgram(
                 horizon_steps=self.horizon_steps,
                 rows=self._rows,
                 ramp_eur_per_kwh=self.options.ramp_eur_per_kwh,
-                crossed=crossed,
+                crossed=response.crossed,
+                band=key[2],
                 bounded=bounded,
                 peak=self.options.objective == "peak",
                 profit_floor=self._least_share is not None,
             )
-        return self._programs[crossed, bounded]
+        return self._programs[key]
+
+    def _band(self, response: Response) -> int | None:
+        """Return the narrowest band that holds a matrix, or None where a full one costs no more."""
+        if not response.crossed:
+            return None
+        fits = [band for band in _BANDS if response.band <= band < self.horizon_steps / 4]
+        return fits[0] if fits else None
 
     def _solve(self, problem: RetailProblem, response: Response, limits: Limits) -> Solution:
         """Solve with the limits that matter; add those that are broken, and solve again."""
@@ -220,7 +233,8 @@ class ElasticQp(SizedPricer):
         bounded = limits.room is not None and self.options.feeder_limit_kw is not None
         rows, solve_s = self._worst(limits.excess(upper)), 0.0
         for _ in range(self.max_rounds):
-            solution = self._program(crossed=response.crossed, bounded=bounded).solve(
+            program = self._program(response, bounded=bounded)
+            solution = program.solve(
                 linear=gain.linear,
                 quadratic=gain.quadratic,
                 lower=lower,

@@ -70,7 +70,8 @@ def solve_game(
     but not reached [1]_, only prices are allowed at which the answer is unique: every reduced cost differs from zero by
     `strictness_eur_per_kwh`, but for at most one a window and type, whose energy the balance then fixes. Nothing is
     lost but that margin: at prices with a tie, the worst answer earns no more than what prices close by, in any
-    direction that the limits leave open, make the only answer.
+    direction that the limits leave open, make the only answer. Limits that leave no room at all, cap and floor equal,
+    may tie customers for good; then there is no such price.
 
     Parameters
     ----------
@@ -317,6 +318,8 @@ class Stackelberg(SizedPricer):
             return f"the solver ended with {status!r}"
         unit_kw = Response.of(problem, 0.0).unit_kwh / self.options.step_h
         reason = least_violation(limits, problem.default_eur_per_kwh, unit_kw)
+        if not reason and self.options.feeder_limit_kw is None:
+            return "no prices within the limits leave every customer a single answer"
         return reason or "no shift of demand keeps the feeder limit"
 
 

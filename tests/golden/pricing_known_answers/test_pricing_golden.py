@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.pricing.demand import consumer_surplus_eur, elastic_demand_kwh, expected_profit_eur
+from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
 
 FOLDER = Path(__file__).parent

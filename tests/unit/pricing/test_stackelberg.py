@@ -179,7 +179,7 @@ def test_a_tie_goes_for_or_against_the_retailer(tie, moved):
 
 @pytest.mark.parametrize(("ramp", "moved"), [(0.02, 1.0), (0.01, 0.0)])
 def test_a_ramp_decides_whether_a_spread_can_be_built_up(ramp, moved):
-    # Over two steps a ramp of .02 makes room for the spread of .03 that moves a kWh from step 0 to step 2; .01 does not.
+    # Over two steps a ramp of .02 leaves room for the spread of .03 that moves a kWh to step 2, one of .01 does not.
     problem = _problem([[2.0, 0.0, 0.0]], [0.25, 0.24, 0.02])
     followers = _followers([[2.0, 0.0, 0.0]], 0.5, [0.03])
     limits = Limits.of(problem, RetailOptions(ramp_eur_per_kwh=ramp))
@@ -203,6 +203,17 @@ def test_revenue_cap_and_feeder_limit_hold():
     added, taken = best_answer_kwh(followers, prices.buy_eur_per_kwh, problem.wholesale_eur_per_kwh, "pessimistic")
     assert total.max() > 9.45
     assert (total + (added - taken).sum(axis=0)).max() <= 9.4 + 1e-4
+
+
+def test_limits_that_tie_customers_for_good_leave_no_pessimistic_price():
+    # Feed-in prices and promise leave .30 and .25 alone, and a discomfort of .05 makes the move a tie.
+    default = np.array([0.30, 0.25])
+    problem = RetailProblem(np.full((1, 2), 2.0), np.array([0.2, 0.1]), default, 0.0, default)
+    rest = {"homes": 1, "horizon_steps": 2, "types": 1, "discomfort_eur_per_kwh": 0.05}
+    willing, unwilling = (Stackelberg(tie=tie, **rest).price(problem) for tie in _TIES)
+    assert willing.buy_eur_per_kwh == pytest.approx(default, abs=1e-6)
+    assert not willing.fallback
+    assert unwilling.reason == "no prices within the limits leave every customer a single answer"
 
 
 def test_what_cannot_be_kept_is_named():
