@@ -204,9 +204,13 @@ def jobs_of(*, quick: bool) -> list[Job]:
 
 def study(pool: Any, *, quick: bool) -> dict[str, Any]:
     """Return the mean cost, CVaR and regret of every bidder, on days that no scenario was made of."""
-    rows = list(pool.map(run_job, jobs_of(quick=quick)))
+    return gathered(list(pool.map(run_job, jobs_of(quick=quick))))
+
+
+def gathered(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures by bidder, those of several scenario seeds together."""
     named: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: bool(row["battery"])):
         name = f"cvar {row['risk_weight']:g}" if row["bidder"] == "cvar" else row["bidder"]
         name = "risk_neutral" if name == "cvar 0" else name
         named.setdefault(name + (" with batteries" if row["battery"] else ""), []).append(row)
