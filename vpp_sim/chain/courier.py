@@ -75,7 +75,7 @@ class Courier:
     proceed : callable
         Told of each confirmation; returns the jobs that follow it.
     undone : callable
-        Told of each confirmed job that a reorganisation undid, failed ones among them.
+        Told of each confirmed job that a reorganisation undid; not of those that had failed.
     looked : callable, optional
         Told the time whenever the chain has answered what became of every job, and before anything is sent.
 
@@ -215,7 +215,8 @@ class Courier:
                 self._outbox.remove_job(other.job.key)
                 del self._open[other.job.key]
             if item.confirmed:
-                self._tell_undone(item.job)
+                if not item.failed:
+                    self._tell_undone(item.job)
                 self._outbox.undo(item.job.key)
             item.mined, item.confirmed, item.failed = None, False, False
         item.attempts[-1].sent_s = 0  # at once

@@ -276,14 +276,18 @@ class Outbox:
         self._database.execute("UPDATE jobs SET buried = 1 WHERE key = ?", (key,))
 
     def openings(self, period: int) -> list[Opening] | None:
-        """Return the jobs of a period that might fail and what they did, or None while that is open for one."""
+        """Return the jobs of a period that might fail and what they did, or None while that is open for one.
+
+        Once the period is being paid it is open for none: what had not opened until then came too late for ever, also
+        where a reorganisation undid its failure.
+        """
         rows = self._database.execute(
             "SELECT key, data, failed, mined FROM jobs WHERE period = ? AND expires_s IS NOT NULL ORDER BY place",
             (period,),
         ).fetchall()
-        if any(mined is None and not failed for _, _, failed, mined in rows):
+        if any(mined is None and not failed for _, _, failed, mined in rows) and not self.has_begun(period):
             return None
-        return [Opening(key, data, not failed) for key, data, failed, _ in rows]
+        return [Opening(key, data, mined is not None and not failed) for key, data, failed, mined in rows]
 
     def confirmed_jobs(self, period: int) -> list[ConfirmedJob]:
         """Return what the confirmed transactions of a period were and cost, in their order."""

@@ -331,6 +331,8 @@ class SettlementClient:
     def _proceed(self, job: Job, receipt: Receipt) -> Iterable[Job]:
         if job.expires_s is not None:
             self._kind.opened(job.key, receipt)
+            if self.outbox.has_begun(job.period):
+                raise ChainError(f"{job.key} opened a trade after its period was paid without it")
             return ()
         statement = self._statements.get(job.period) or self.outbox.statement(job.period)
         openings = self.outbox.openings(job.period) if self.opens_trades else None
