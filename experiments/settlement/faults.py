@@ -323,6 +323,8 @@ class Direct:
         return found
 
     def _settled(self, said: dict[str, Any]) -> None:
+        if said["hash"] not in self.opened:
+            return  # paid, and never opened: the judge counts it
         buyer, seller, _, _, period, *_ = self.opened[said["hash"]]
         moved = self.moved.setdefault(period, np.zeros((2, self.accounts), dtype=np.int64))
         moved[:, buyer] += said["paid"], said["delivered"]

@@ -37,7 +37,8 @@ __all__ = ["TRADES_A_PAYMENT", "Direct", "Trade"]
 TRADES_A_PAYMENT = 50
 """How many trades are paid in one transaction."""
 
-_OPEN_GAS, _READING_GAS, _TRADE_GAS = 500_000, 150_000, 200_000
+_OPEN_GAS, _READING_GAS, _TRADE_GAS = 300_000, 150_000, 200_000
+_PAYMENT_GAS, _READING_MORE_GAS, _TRADE_MORE_GAS = 100_000, 60_000, 80_000  # of several in one transaction
 _SELECTOR_BYTES, _DAY_S = 4, 86_400
 _ORDER = "(uint32,bool,uint64,int128,uint64,uint64,address,uint64,uint64,uint64)"
 _MATCH_TYPES = (_ORDER, "bytes", _ORDER, "bytes")
@@ -335,7 +336,7 @@ class Direct(JobMaker):
         for trade in trades:
             to_buyer, to_seller = trade.released_micro_eur(payment.metered_wh[trade.seller])
             effect += self._moved(trade.buyer, -to_buyer, trade.seller, -to_seller)
-        gas = _READING_GAS * (len(sellers) + 1) + _TRADE_GAS * len(trades)
+        gas = _PAYMENT_GAS + _READING_MORE_GAS * len(sellers) + _TRADE_MORE_GAS * len(trades)
         return self.job(key, direct, gas, ("multicall", calls), ready_s=self.begins_s(period), effect=effect)
 
     def _reading(self, period: int, member: int, metered_wh: int) -> tuple[str, *tuple[object, ...]]:

@@ -7,8 +7,9 @@ from eth_utils.crypto import keccak
 from tests.support.settling import BLOCK_S, PERIOD_S, START_S, Settling
 from vpp_sim.chain.batch import pack_entries
 from vpp_sim.chain.contract import RevertedError
-from vpp_sim.chain.direct_trades import Direct
+from vpp_sim.chain.direct_trades import TRADES_A_PAYMENT, Direct
 from vpp_sim.chain.eth_tester import EthTesterChain
+from vpp_sim.chain.jobs import TRANSACTION_GAS
 from vpp_sim.chain.market import Market
 from vpp_sim.chain.outbox import Outbox
 from vpp_sim.chain.settlement import SettlementClient
@@ -326,6 +327,24 @@ def test_many_trades_are_paid_in_portions_and_each_meter_is_read_once(world, mon
     assert world.client.balances().tolist() == AFTER
 
 
+def test_a_payment_of_as_many_trades_as_are_paid_at_once_has_gas_to_spare():
+    """Each of a seller of its own, so that each needs a reading; and each account is new to trading."""
+    world = World((10_000_000,) * 2 * TRADES_A_PAYMENT)
+    numbers = range(TRADES_A_PAYMENT)
+    trades = np.array([(k, TRADES_A_PAYMENT + k, 1_000, 10) for k in numbers], dtype=TRADE_LINE)
+    readings = np.array([(TRADES_A_PAYMENT + k, -1_000) for k in numbers], dtype=READING_LINE)
+    world.open(trades, blocks=3)
+    opened, nothing = world.client.outbox.confirmed_jobs(0), np.zeros(1, dtype=np.int64)
+    assert max(job.gas_used for job in opened) < 0.8 * 300_000
+    world.tell(Statement(0, nothing, nothing, nothing, trades[:0], readings))
+    advanced_to(world, END_S + WINDOW_S)
+    world.mine(3)
+    (pay,) = [item.job for item in world.client.outbox.open_jobs() if item.job.key == "0/pay/0"]
+    gas = world.client.outbox.confirmed_jobs(0)[TRADES_A_PAYMENT].gas_used
+    assert gas < 0.8 * pay.transaction.gas_limit
+    assert pay.transaction.gas_limit < TRANSACTION_GAS
+
+
 def test_a_period_of_trades_that_came_to_nothing_is_settled_all_the_same(world):
     world.open()
     nothing = np.zeros(1, dtype=np.int64)
@@ -351,7 +370,7 @@ def test_a_seller_without_a_reading_and_a_receipt_of_other_payments_are_errors(w
         0, *(getattr(STATEMENT, name) for name in ("member", "amount_micro_eur", "traded_wh", "trades")),
         np.array([(2, -2_399)], dtype=READING_LINE),
     )  # fmt: skip
-    with pytest.raises(ChainError, match=r"payment 0/pay/0: trades delivered and were paid .*\(400, 120000\)\] .* not "):
+    with pytest.raises(ChainError, match=r"payment 0/pay/0: trades delivered and were paid .*\(400, 120000\)\] .* not"):
         kind.proceed(other, "0/pay/0", receipt, openings)
 
 
