@@ -29,8 +29,6 @@ def settle(tmp_path, monkeypatch, backend, node=None, settlement="netted"):
     with running(node, LONG_AGO_S) if node else nullcontext() as url:
         chain = {"backend": backend, "every": "4h", "settlement": settlement}
         chain |= {"url": url, "keys": "development"} if node else {}
-            {"url": url, "keys": "development"} if node else {}
-        )
         simulate_in(tmp_path / (node or backend), light_scenario(chain=chain))
         (client,) = clients
         found = client.balances().tolist(), client.traded_wh().tolist()
