@@ -20,6 +20,7 @@ def study():
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # where it finds its plans
         patch.setitem(sys.modules, spec.name, module)  # where its dataclasses look for their types
         spec.loader.exec_module(module)
         yield module
