@@ -111,7 +111,7 @@ def test_a_run_is_verified_on_the_other_evm(runs: dict[str, RunFolder], capsys: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settlement", ["netted", "proof"])
+@pytest.mark.parametrize("settlement", ["netted", "proof", "direct"])
 def test_a_run_on_a_node_is_verified_on_revm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], settlement: str
 ) -> None:

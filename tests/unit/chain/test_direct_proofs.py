@@ -29,10 +29,11 @@ def directly(*parts: str) -> SettledRun:
     return run
 
 
-def send(run, jobs, at_s) -> None:
+def send(run, jobs, at_s):
+    """Mine jobs in one block, and return its receipts."""
     for job in jobs:
         run.journal.submit(job.transaction)
-    run.mine_at(at_s)
+    return run.mine_at(at_s).receipts
 
 
 def proven(run: SettledRun) -> Proven:
@@ -87,3 +88,22 @@ def test_a_batch_that_ignores_its_trades_is_named() -> None:
     found = proven(run)
     assert (found.netted, found.direct) == (0, 3)
     assert f"period 0, {NAMES[0]}: the amount in the batch [micro-euro] is" in said(found)
+
+
+def test_trades_that_were_refunded_are_none() -> None:
+    """No meter was read, so after the time-out each side has its money back; the whole ledger is then netted."""
+    run = open_run()
+    run.book(0, np.random.default_rng(3))
+    kind = Direct(run.market)
+    opening = kind.open(0, np.array([line for _, line in run.trades], dtype=TRADE_LINE))
+    receipts = send(run, opening, START_S + BLOCK_S)
+    trades = [kind.opened(job.key, receipt) for job, receipt in zip(opening, receipts, strict=True)]
+    run.mine_at(max(trade.timeout_s for trade in trades))
+    for trade in trades:
+        run.market.direct.submit(run.market.operator, 200_000, "refundTrade", tuple(trade))
+    run.mine_at(run.journal.timestamp_s + BLOCK_S)
+    run.settle_netted(0)
+    run.flush()
+    found = proven(run)
+    assert said(found) == ""
+    assert (found.netted, found.direct, found.accounts) == (1, 0, len(NAMES))

@@ -266,6 +266,17 @@ def test_what_a_buyer_took_out_is_no_cover_either(world):
     assert world.lockers() == [False, True]
 
 
+def test_an_order_that_a_member_cancelled_opens_nothing(world):
+    _, bid = Direct(world.market).orders(0, 0, TRADES[0])
+    world.market.direct.submit(world.market.member_address(0), 200_000, "cancelOrder", tuple(bid))
+    world.mine(1)
+    world.open(blocks=3)
+    assert world.lockers() == [False, True]
+    world.tell()
+    world.finish()
+    assert world.client.balances().tolist() == AFTER
+
+
 def test_a_contract_that_refuses_for_another_reason_is_an_error(world):
     """Here the guardian paused the market."""
     registry, operator = world.market.registry, world.market.operator
