@@ -1,10 +1,14 @@
 """Settlement on a chain that misbehaves, in many random runs: is anything lost, paid twice, or left unreconciled?
 
     python experiments/settlement/faults.py [--runs 500] [--killed 500] [--first 0] [--jobs 2] [--quick]
+        [--kinds netted proof direct]
 
 Each run draws from its seed a fault schedule (all kinds of faults together, reorganisations deeper than the
 confirmations among them), a kind of settlement, accounts, periods and amounts, and settles them through
-:class:`~vpp_sim.chain.settlement.SettlementClient` on revm. Blocks are mined all along, also while nothing is under
+:class:`~vpp_sim.chain.settlement.SettlementClient` on revm. With ``direct`` it draws trades too, which are told at
+moments of their periods, some too near to the end to open in time, and meters that fell short of them.
+
+Blocks are mined all along, also while nothing is under
 way, so that a reorganisation finds payments that were thought final.
 
 In the killed runs the client lives in a process of its own. It reaches the chain only by messages, and is ended by
@@ -14,10 +18,12 @@ moments in between. A new process then goes on from the outbox file, at once or 
 The judge does not ask the client. It reads the canonical blocks and the balances of the chain itself and holds them
 against a ledger of its own:
 
-- ``lost``: periods (accounts of a period, with proofs) in the ledger for which no event says that they were paid;
+- ``lost``: periods (accounts of a period, with proofs; periods less what events show of their trades, and trades that
+  were opened, with direct ones) for which no event says that they were paid;
 - ``paid_twice``: payments that events show more often than the ledger asks for, or that it does not ask for at all;
 - ``unreconciled``: runs in which a balance or an energy differs from the ledger by as little as 1, in which escrow and
-  balances differ, in which the client's own reconciliation or its final payments differ, or which ended in an error.
+  balances differ, or money stays locked, in which the client's own reconciliation or its final payments differ, or
+  which ended in an error.
 
 The last line is one JSON object.
 """
@@ -31,7 +37,7 @@ import signal
 import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from multiprocessing import Pipe
@@ -41,46 +47,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from eth_utils.crypto import keccak
+from fault_plans import (
+    BLOCK_S,
+    KINDS,
+    SETUP_S,
+    START_S,
+    Plan,
+    agenda_of,
+    initial_micro_eur,
+    plan_of,
+    statements_of,
+    trades_of,
+)
 
 from vpp_sim.chain.block_times import BlockTimes
-from vpp_sim.chain.faults import FaultSchedule, Occasions, Reorganisation
 from vpp_sim.chain.market import Market, Terms, deploy_market, fund
 from vpp_sim.chain.outbox import Outbox
 from vpp_sim.chain.protocol import NodeDownError
 from vpp_sim.chain.revm import RevmChain
+from vpp_sim.chain.settlement import KINDS as CLIENT_KINDS
 from vpp_sim.chain.settlement import SettlementClient
-from vpp_sim.chain.statements import TRADE_LINE, Statement
+from vpp_sim.chain.statements import Statement
 from vpp_sim.chain.unreliable import UnreliableChain
 from vpp_sim.errors import VppSimError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.wallet import Wallet
 
-START_S, SETUP_S, BLOCK_S = 1_700_000_000, 3_600, 12
-GWEI, INITIAL_MICRO_EUR = 10**9, 10**9
 QUIET_BLOCKS, MOST_BLOCKS = 90, 4_000
 """Blocks that must pass without a change before a run ends, more than any reorganisation is deep; and a run's most."""
 ENTRY = np.dtype([("member", ">u4"), ("amount", ">i8"), ("traded", ">i8")])
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is, drawn from its seed."""
-
-    seed: int
-    kind: str
-    accounts: int
-    periods: int
-    period_s: int
-    window_s: int
-    confirmations: int
-    patience_s: int
-    distribution: str
-    gas_price_wei: int
-    schedule: FaultSchedule
 
 
 @dataclass
@@ -94,65 +94,6 @@ class Verdict:
     blocks: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
-
-
-def plan_of(seed: int) -> Plan:
-    """Draw a run."""
-    rng = np.random.default_rng([seed, 1])
-    periods, period_s = int(rng.integers(12, 25)), int(rng.choice([120, 300, 600]))
-    duration_s = periods * period_s + 3_600
-    severity = rng.random(6)  # how bad each kind of fault is in this run
-    per_day = 86_400 / duration_s
-    schedule = FaultSchedule.draw(
-        rng,
-        start_s=START_S,
-        duration_s=duration_s,
-        dropped_share=0.4 * severity[0],
-        delayed_share=0.5 * severity[1],
-        delay_s=float(rng.choice([20, 120, 600])),
-        fee_spikes=Occasions(per_day=4 * severity[2] * per_day),
-        spike_s=int(rng.integers(60, 1_800)),
-        spike_factor=float(rng.choice([1.5, 5, 20, 200])),
-        outages=Occasions(per_day=3 * severity[3] * per_day),
-        outage_s=int(rng.choice([30, 300, 3_600])),
-    )
-    ends = period_s * rng.integers(1, periods + 1, rng.poisson(24 * severity[4]))  # soon after payments were sent
-    times = np.sort(ends + rng.integers(0, 8 * BLOCK_S, ends.size))
-    undone = tuple(
-        Reorganisation(START_S + int(at_s), int(rng.integers(1, 8)), waits=bool(rng.random() < 0.5)) for at_s in times
-    )
-    again = float(rng.uniform(0, 1))
-    return Plan(
-        seed=seed,
-        kind=str(rng.choice(["netted", "proof"])),
-        accounts=int(rng.integers(5, 15)),
-        periods=periods,
-        period_s=period_s,
-        window_s=int(rng.choice([120, 600, 1_800])),
-        confirmations=int(rng.integers(1, 5)),
-        patience_s=int(rng.choice([24, 60, 180])),
-        distribution=str(rng.choice(["regular", "exponential"])),
-        gas_price_wei=int(rng.integers(1, 60)) * GWEI,
-        schedule=replace(
-            schedule, reorganisations=undone, undone_again_share=again, undone_lost_share=(1 - again) * severity[5]
-        ),
-    )
-
-
-def statements_of(plan: Plan) -> list[Statement]:
-    """Draw what is to be settled: random accounts, amounts and trades; in some periods nothing moves."""
-    rng = np.random.default_rng([plan.seed, 2])
-    found = []
-    for period in np.flatnonzero(rng.random(plan.periods) < 0.9).tolist():
-        member = np.sort(rng.permutation(plan.accounts)[: int(rng.integers(2, plan.accounts + 1))])
-        amount, traded = rng.integers(-(10**6), 10**6, (2, member.size))
-        amount[-1] -= amount.sum()
-        traded[-1] -= traded.sum()
-        trades = np.zeros(int(rng.integers(0, 6)), dtype=TRADE_LINE)
-        trades["buyer"], trades["seller"] = rng.integers(0, plan.accounts, (2, trades.size))
-        trades["energy_wh"], trades["price_micro_eur_per_kwh"] = rng.integers(1, 10**5, (2, trades.size))
-        found.append(Statement(period, member.astype(np.int64), amount, traded, trades))
-    return found
 
 
 # -- the network, which goes on whatever happens to the client
@@ -188,11 +129,6 @@ class Network:
         return any(block.receipts for block in self.chain.mined) or self.chain.counts["transactions undone"] > undone
 
 
-def initial_micro_eur(plan: Plan) -> IntArray:
-    """Return what every account starts with [micro-euro]."""
-    return np.full(plan.accounts, INITIAL_MICRO_EUR, dtype=np.int64)
-
-
 def open_client(plan: Plan, chain: Any, addresses: dict[str, str], outbox: Outbox) -> SettlementClient:
     """Return a client that goes on from an outbox."""
     return SettlementClient(
@@ -208,21 +144,20 @@ def open_client(plan: Plan, chain: Any, addresses: dict[str, str], outbox: Outbo
 
 def play(network: Network, client: Any) -> None:
     """Let time pass until every period is submitted, final, and left alone by the last fault."""
-    plan, statements = network.plan, statements_of(network.plan)
+    plan, agenda = network.plan, agenda_of(network.plan)
     over_s = max([START_S, *(found.time_s for found in plan.schedule.reorganisations)])
     over_s = max([over_s, *(found.end_s for found in plan.schedule.outages)])
     quiet = blocks = 0
     while blocks < MOST_BLOCKS:
         block_s = network.times.after(network.now_s)
-        while statements and START_S + (statements[0].period + 1) * plan.period_s < block_s:
-            statement = statements.pop(0)
-            network.now_s = START_S + (statement.period + 1) * plan.period_s
-            client.submit(statement, network.now_s)
+        while agenda and agenda[0][0] < block_s:
+            network.now_s, command, arguments = agenda.pop(0)
+            getattr(client, command)(*arguments)
             client.advance(network.now_s)
         changed = network.mine(block_s)
         client.advance(block_s)
         blocks += 1
-        busy = changed or statements or client.unsettled or block_s < over_s
+        busy = changed or agenda or client.unsettled or block_s < over_s
         quiet = 0 if busy else quiet + 1
         if quiet >= QUIET_BLOCKS:
             return
@@ -234,9 +169,11 @@ def play(network: Network, client: Any) -> None:
 def judge(network: Network, verdict: Verdict) -> None:
     """Hold the canonical chain against the ledger."""
     plan, statements = network.plan, statements_of(network.plan)
-    paid = Counter(_payments(network))
-    owed = Counter(due for statement in statements for due in _dues(plan.kind, statement))
-    verdict.lost, verdict.paid_twice = (owed - paid).total(), (paid - owed).total()
+    paid, direct = Counter(_payments(network)), Direct.read(network)
+    owed = Counter(due for statement in statements for due in _dues(plan.kind, direct.without(statement)))
+    owed += Counter(dict.fromkeys(direct.opened, 1))
+    verdict.lost, verdict.paid_twice = (owed - paid).total(), (paid - owed).total() + direct.never_agreed(plan)
+    verdict.faults.update(direct.counts(plan))
     ledger, energy = initial_micro_eur(plan), np.zeros(plan.accounts, dtype=np.int64)
     for statement in statements:
         ledger[statement.member] -= statement.amount_micro_eur
@@ -247,6 +184,7 @@ def judge(network: Network, verdict: Verdict) -> None:
         "balances differ from the ledger": bool((balances != ledger).any()),
         "energies differ from the ledger": bool((traded != energy).any()),
         "escrow is not balances and bond": escrow != int(ledger.sum()) + network.market.terms.minimum_bond_micro_eur,
+        "money is locked": network.market.market.call("totalLocked") != 0,
         "blocks are not linked": not _linked(network),
     }
     found = [what for what, wrong in checks.items() if wrong]
@@ -254,24 +192,84 @@ def judge(network: Network, verdict: Verdict) -> None:
     verdict.unreconciled |= bool(found)
 
 
+@dataclass
+class Direct:
+    """What events say of direct trades: those opened, by hash, and what those paid moved, by period."""
+
+    accounts: int
+    opened: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
+    moved: dict[int, IntArray] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, network: Network) -> Direct:
+        """Read all canonical blocks."""
+        found = cls(network.plan.accounts)
+        for event in _events(network, network.market.direct):
+            if event.name == "TradeOpened":
+                found.opened[event.arguments["hash"]] = event.arguments["trade"]
+            elif event.name == "TradeSettled":
+                found._settled(event.arguments)
+        return found
+
+    def _settled(self, said: dict[str, Any]) -> None:
+        if said["hash"] not in self.opened:
+            return  # paid, and never opened: the judge counts it
+        buyer, seller, _, _, period, *_ = self.opened[said["hash"]]
+        moved = self.moved.setdefault(period, np.zeros((2, self.accounts), dtype=np.int64))
+        moved[:, buyer] += said["paid"], said["delivered"]
+        moved[:, seller] -= said["paid"], said["delivered"]
+
+    def without(self, statement: Statement) -> Statement:
+        """Return a statement without what direct trades moved."""
+        if statement.period not in self.moved:
+            return statement
+        left = -self.moved[statement.period]
+        left[:, statement.member] += statement.amount_micro_eur, statement.traded_wh
+        member = np.flatnonzero(left.any(axis=0))
+        return Statement(statement.period, member, *left[:, member]) if member.size else statement
+
+    def never_agreed(self, plan: Plan) -> int:
+        """Return how many trades were opened that were not agreed, or more often than they were."""
+        agreed = Counter(self._agreed(plan))
+        # price, energy and both members; the oracle and the meter follow from the seller
+        opened = Counter((trade[4], trade[0], trade[1], trade[5], trade[7]) for trade in self.opened.values())
+        return (opened - agreed).total()
+
+    def counts(self, plan: Plan) -> dict[str, int]:
+        """Return how many trades were agreed, and opened."""
+        if plan.kind != "direct":
+            return {}
+        return {"trades agreed": len(self._agreed(plan)), "trades opened": len(self.opened)}
+
+    def _agreed(self, plan: Plan) -> list[tuple[int, ...]]:
+        periods = [statement.period for statement in statements_of(plan)] if plan.kind == "direct" else []
+        told = [(period, trades) for period in periods for _, trades in trades_of(plan, period)]
+        return [(period, *trade) for period, trades in told for trade in trades.tolist()]
+
+
+def _events(network: Network, contract: Any) -> Iterator[Any]:
+    for number in sorted(network.canonical):
+        for receipt in network.canonical[number].receipts:
+            yield from contract.events(receipt) if receipt.succeeded else ()
+
+
 def _payments(network: Network) -> list[tuple[Any, ...]]:
     """Return each payment that an event on the canonical chain shows."""
     found: list[tuple[Any, ...]] = []
-    for number in sorted(network.canonical):
-        for receipt in network.canonical[number].receipts:
-            for event in network.market.market.events(receipt) if receipt.succeeded else ():
-                said = event.arguments
-                if event.name == "PeriodSettled":
-                    found.append((said["period"], bytes(said["digest"])))
-                elif event.name == "LineClaimed":
-                    found.append((said["period"], said["member"], said["amount"]))
-    return found
+    for event in _events(network, network.market.market):
+        said = event.arguments
+        if event.name == "PeriodSettled":
+            found.append((said["period"], bytes(said["digest"])))
+        elif event.name == "LineClaimed":
+            found.append((said["period"], said["member"], said["amount"]))
+    settled = (event for event in _events(network, network.market.direct) if event.name == "TradeSettled")
+    return found + [event.arguments["hash"] for event in settled]
 
 
 def _dues(kind: str, statement: Statement) -> list[tuple[Any, ...]]:
     """Return the payments that a statement asks for, as events would show them."""
     columns = statement.member.tolist(), statement.amount_micro_eur.tolist(), statement.traded_wh.tolist()
-    if kind == "netted":
+    if kind != "proof":
         packed = np.array(list(zip(*columns, strict=True)), dtype=ENTRY).tobytes()
         return [(statement.period, keccak(packed))]
     return [(statement.period, member, amount) for member, amount, _ in zip(*columns, strict=True)]
@@ -285,9 +283,9 @@ def _linked(network: Network) -> bool:
     )
 
 
-def run_whole(seed: int) -> Verdict:
+def run_whole(seed: int, kinds: Sequence[str] = KINDS) -> Verdict:
     """Run a client in this process, from its first to its last block."""
-    network, verdict = Network(plan_of(seed)), Verdict()
+    network, verdict = Network(plan_of(seed, kinds)), Verdict()
     try:
         client = open_client(network.plan, network.chain, network.market.addresses(), Outbox())
         play(network, client)
@@ -361,6 +359,8 @@ def serve(plan: Plan, chain: RemoteChain, line: Connection, addresses: dict[str,
                 client = open_client(plan, chain, addresses, Outbox(path))
             if command == "submit":
                 client.submit(Statement.from_bytes(arguments[0]), arguments[1])
+            elif command == "open":
+                client.open(*arguments)
             elif command == "advance":
                 client.advance(arguments[0])
             elif command == "reconcile":
@@ -385,14 +385,18 @@ class MortalClient:
         self._rng = np.random.default_rng([network.plan.seed, 4])
         self._often = float(self._rng.uniform(0.1, 0.8))
         self._pid, self._line, self._down_until_s = 0, None, 0
-        self._unwritten: list[tuple[Statement, int]] = []
+        self._unwritten: list[tuple[Any, ...]] = []
         self.unsettled: tuple[int, ...] = ()
         self.final_micro_eur: IntArray | None = None
         self.kills: Counter[str] = Counter()
 
     def submit(self, statement: Statement, now_s: int) -> None:
         """Hand over a statement, as often as it takes until the process says that it is written."""
-        self._unwritten.append((statement, now_s))
+        self._unwritten.append(("submit", statement.to_bytes(), now_s))
+
+    def open(self, period: int, trades: np.ndarray, now_s: int, first: int) -> None:
+        """Hand over trades, likewise."""
+        self._unwritten.append(("open", period, trades, now_s, first))
 
     def advance(self, now_s: int) -> None:
         """Let the process look and send, unless it stays down for now."""
@@ -416,8 +420,7 @@ class MortalClient:
 
     def _hand_over(self) -> bool:
         while self._unwritten:
-            statement, now_s = self._unwritten[0]
-            if not self._tell("submit", statement.to_bytes(), now_s):
+            if not self._tell(*self._unwritten[0]):
                 return False
             self._unwritten.pop(0)
         return True
@@ -491,9 +494,9 @@ class MortalClient:
         self._pid, self._line = pid, ours
 
 
-def run_killed(seed: int) -> Verdict:
+def run_killed(seed: int, kinds: Sequence[str] = KINDS) -> Verdict:
     """Run a client in a process that is killed again and again."""
-    network, verdict = Network(plan_of(seed)), Verdict()
+    network, verdict = Network(plan_of(seed, kinds)), Verdict()
     with tempfile.TemporaryDirectory() as folder:
         client = MortalClient(network, Path(folder) / "outbox.sqlite")
         client.unsettled = tuple(range(network.plan.periods))
@@ -542,6 +545,7 @@ def main() -> None:
     parser.add_argument("--killed", type=int, default=500, help="runs with a client that is killed")
     parser.add_argument("--first", type=int, default=0, help="seed of the first run of each")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(CLIENT_KINDS), default=KINDS, help="kinds of settlement")
     parser.add_argument("--quick", action="store_true", help="six of each")
     arguments = parser.parse_args()
     whole, killed = (6, 6) if arguments.quick else (arguments.runs, arguments.killed)
@@ -549,7 +553,7 @@ def main() -> None:
     faults: Counter[str] = Counter()
     for name, run, number in (("fault_runs", run_whole, whole), ("killed_runs", run_killed, killed)):
         seeds = range(arguments.first, arguments.first + number)
-        figures[name], met = run_all(partial(run), seeds, arguments.jobs)
+        figures[name], met = run_all(partial(run, kinds=arguments.kinds), seeds, arguments.jobs)
         faults += met
     print(json.dumps({**figures, "faults": dict(sorted(faults.items()))}))
 

@@ -29,6 +29,7 @@ chain.faults={dropped_share: 0.2, delayed_share: 0.2, outages: {at: [4h]}, fee_s
 reorganisations: {at: [2h, 5h, 9h], depth: 3}}"""
 CASES = {
     "netted on py-evm": ("chain.settlement=netted", "chain.backend=eth_tester"),
+    "direct with faults": ("chain.settlement=direct", "chain.backend=revm", FAULTS.replace("\n", " ")),
     "proof with faults": ("chain.settlement=proof", "chain.backend=revm", FAULTS.replace("\n", " ")),
 }
 
@@ -64,12 +65,15 @@ def test_a_finished_run_is_verified(runs: dict[str, RunFolder], case: str, capsy
     assert (status, lines[-1]) == (0, "verified")
     periods = len(folder.table("chain"))
     assert periods == 12
-    netted, roots = (periods, 0) if "netted" in case else (0, periods)
+    netted, roots = (0, periods) if "proof" in case else (periods, 0)
     assert f"netted periods proven {netted}" in lines
     assert f"Merkle roots proven {roots}" in lines
     assert "accounts reconciled 8 of 8" in lines
     trades = folder.table("trades")
     assert f"trades under them {0 if netted else (trades['delivered_kwh'] >= 0.001).sum()}" in lines
+    events = folder.table("events")["event"]
+    assert f"direct trades proven {(events == 'TradeSettled').sum()}" in lines
+    assert (events == "TradeOpened").any() == ("direct" in case)
     blocks = folder.table("blocks")
     assert blocks["canonical"].all() == ("faults" not in case)
     assert f"blocks replayed {blocks['canonical'].sum()}" in lines
@@ -107,7 +111,7 @@ def test_a_run_is_verified_on_the_other_evm(runs: dict[str, RunFolder], capsys: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settlement", ["netted", "proof"])
+@pytest.mark.parametrize("settlement", ["netted", "proof", "direct"])
 def test_a_run_on_a_node_is_verified_on_revm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], settlement: str
 ) -> None:

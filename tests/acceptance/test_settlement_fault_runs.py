@@ -10,6 +10,9 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "experiments" / "settlement" / "faults.py"
 
 
+KINDS = ("netted", "proof", "direct")
+
+
 @pytest.fixture(scope="module")
 def study():
     spec = importlib.util.spec_from_file_location("settlement_faults", SCRIPT)
@@ -17,19 +20,23 @@ def study():
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # where it finds its plans
         patch.setitem(sys.modules, spec.name, module)  # where its dataclasses look for their types
         spec.loader.exec_module(module)
         yield module
 
 
-def first_seed(study, kind):
-    return next(seed for seed in range(20) if study.plan_of(seed).kind == kind)
+def drawn(study, kind):
+    """Return a seed, and the kinds to draw from, of a short run that settles so."""
+    if kind == "direct":
+        return 8, (kind,)
+    return next(seed for seed in range(20) if study.plan_of(seed).kind == kind), study.KINDS
 
 
-@pytest.fixture(scope="module", params=["netted", "proof"])
+@pytest.fixture(scope="module", params=KINDS)
 def settled(study, request):
     """Return a network on which all was settled, faults and all."""
-    network = study.Network(study.plan_of(first_seed(study, request.param)))
+    network = study.Network(study.plan_of(*drawn(study, request.param)))
     client = study.open_client(network.plan, network.chain, network.market.addresses(), study.Outbox())
     study.play(network, client)
     return network
@@ -41,12 +48,16 @@ def verdict_of(study, network):
     return verdict.lost, verdict.paid_twice, verdict.unreconciled
 
 
-def tampered(network, change):
+def pays(network, receipts):
+    """Return whether a batch or claims are among receipts, and nothing of direct trades, on which batches depend."""
+    names = [event.name for receipt in receipts for event in network.market.market.events(receipt)]
+    trades = [event.name for receipt in receipts for event in network.market.direct.events(receipt)]
+    return not {"PeriodSettled", "LineClaimed"}.isdisjoint(names) and not trades
+
+
+def tampered(network, change, pays=pays):
     """Return the canonical blocks with the receipts of the first one that pays replaced."""
-    least = 2 if network.plan.kind == "proof" else 1  # a root pays nobody, and is one event; claims are several
-    number = next(
-        n for n in sorted(network.canonical) if any(len(one.logs) >= least for one in network.canonical[n].receipts)
-    )
+    number = next(n for n in sorted(network.canonical) if pays(network, network.canonical[n].receipts))
     block = network.canonical[number]
     return network.canonical | {number: replace(block, receipts=change(block.receipts))}
 
@@ -79,8 +90,24 @@ def test_the_judge_sees_a_payment_that_is_missing_or_doubled(study, settled, mon
     assert payments >= 1
 
 
-@pytest.mark.parametrize("kind", ["netted", "proof"])
+@pytest.mark.parametrize("settled", ["direct"], indirect=True)
+def test_the_judge_sees_a_trade_that_was_never_agreed_or_is_not_paid(study, settled, monkeypatch):
+    assert study.Direct.read(settled).opened
+    with monkeypatch.context() as less:
+        less.setattr(study, "trades_of", lambda plan, period: [])
+        lost, paid_twice, _ = verdict_of(study, settled)
+        assert (lost, paid_twice) == (0, len(study.Direct.read(settled).opened))
+
+    def settles(network, receipts):
+        events = [event.name for receipt in receipts for event in network.market.direct.events(receipt)]
+        return "TradeSettled" in events
+
+    monkeypatch.setattr(settled, "canonical", tampered(settled, lambda receipts: (), settles))
+    assert verdict_of(study, settled)[0] >= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_client_that_is_killed_again_and_again_goes_on(study, kind):
-    verdict = study.run_killed(first_seed(study, kind))
+    verdict = study.run_killed(*drawn(study, kind))
     assert (verdict.lost, verdict.paid_twice, verdict.unreconciled, verdict.remarks) == (0, 0, False, [])
     assert verdict.kills >= 2

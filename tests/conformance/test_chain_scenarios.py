@@ -16,7 +16,7 @@ KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """Of anvil's first account; everybody knows it."""
 
 
-def settle(tmp_path, monkeypatch, backend, node=None):
+def settle(tmp_path, monkeypatch, backend, node=None, settlement="netted"):
     """Run a day on a backend; return final balances, traded energy, and the table of batches."""
     clients = []
 
@@ -27,7 +27,8 @@ def settle(tmp_path, monkeypatch, backend, node=None):
 
     monkeypatch.setattr("vpp_sim.agents.settling.SettlementClient", Remembered)
     with running(node, LONG_AGO_S) if node else nullcontext() as url:
-        chain = {"backend": backend, "every": "4h"} | ({"url": url, "keys": "development"} if node else {})
+        chain = {"backend": backend, "every": "4h", "settlement": settlement}
+        chain |= {"url": url, "keys": "development"} if node else {}
         simulate_in(tmp_path / (node or backend), light_scenario(chain=chain))
         (client,) = clients
         found = client.balances().tolist(), client.traded_wh().tolist()
@@ -46,6 +47,16 @@ def test_revm_ends_as_py_evm_does(tmp_path, monkeypatch, expected):
     pd.testing.assert_frame_equal(table, expected[2])  # hashes of transactions and gas too
 
 
+def test_homes_that_trade_directly_end_as_others_do(tmp_path, monkeypatch, expected):
+    """Who pays whom by contract changes nothing about what everybody owns in the end."""
+    tables = {}
+    for backend in ("eth_tester", "revm"):
+        *ends, tables[backend] = settle(tmp_path / "direct", monkeypatch, backend, settlement="direct")
+        assert tuple(ends) == expected[:2]
+    pd.testing.assert_frame_equal(tables["revm"], tables["eth_tester"])
+    assert tables["revm"]["transactions"].sum() > len(tables["revm"]) + 4
+
+
 @pytest.mark.slow
 def test_anvil_ends_as_py_evm_does(tmp_path, monkeypatch, expected):
     balances, traded_wh, table = settle(tmp_path, monkeypatch, "rpc", "anvil")
@@ -56,6 +67,13 @@ def test_anvil_ends_as_py_evm_does(tmp_path, monkeypatch, expected):
     gas = table["gas_used"] - expected[2]["gas_used"]
     assert (gas % 12 == 0).all()
     assert gas.abs().max() <= 36
+
+
+@pytest.mark.slow
+def test_homes_trade_directly_on_anvil(tmp_path, monkeypatch, expected):
+    balances, traded_wh, table = settle(tmp_path, monkeypatch, "rpc", "anvil", "direct")
+    assert (balances, traded_wh) == expected[:2]
+    assert table["transactions"].sum() > len(table) + 4
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ class SettledRun:
 
     def booked(self) -> Booked:
         step, account, amount = np.array(self.ledger, dtype=np.int64).reshape(-1, 3).T
-        return Booked(step, account, amount, self._trade_steps(), self._trades())
+        return Booked(step, account, amount, self._trade_steps(), self._trades(), self._trades()["energy_wh"])
 
     def _trade_steps(self) -> np.ndarray:
         return np.array([step for step, _ in self.trades], dtype=np.int64)

@@ -3,9 +3,12 @@
 Two SimPy processes share a settlement client. One submits, as a period ends, what each account owes since the last
 statement. The other lets the network produce blocks, at the times that the scenario's block time gives, while a
 transaction waits to be mined or confirmed; while nothing is under way it sleeps, since empty blocks change nothing, and
-wakes when a transaction becomes due. A transaction that is sent in the very second of a block is too late for it. After
-each block the client looks what became of what it sent. Chain and ledger are reconciled to the integer whenever a
-period becomes final, and homes see final payments alone.
+wakes when a transaction becomes due. Where homes trade directly, a third tells the client each tick's trades as soon as
+they are agreed, since they must be on the chain before their period is over.
+
+A transaction that is sent in the very second of a block is too late for it. After each block the client looks what
+became of what it sent. Chain and ledger are reconciled to the integer whenever a period becomes final, and homes see
+final payments alone.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ from typing import Any
 import numpy as np
 import simpy
 
+from vpp_sim.arrays import FloatArray
 from vpp_sim.chain.event_log import EventLog, write_journal
 from vpp_sim.chain.journal import JournaledChain
 from vpp_sim.chain.protocol import Chain, NodeDownError
 from vpp_sim.chain.settlement import SettledPeriod, SettlementClient
-from vpp_sim.chain.statements import TRADE_LINE, Statement
+from vpp_sim.chain.statements import READING_LINE, TRADE_LINE, Statement
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Timed
-from vpp_sim.kernel.messages import Payments
+from vpp_sim.kernel.messages import LocalTrades, Payments
+from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
 from vpp_sim.units import WEI_PER_NATIVE, to_micro_eur, to_wh
@@ -94,6 +99,7 @@ class Settler:
         self._origin_s = int(clock.start.timestamp())
         self._balance = np.zeros(len(client.names), dtype=np.int64)
         self._traded_wh = np.zeros(len(client.names), dtype=np.int64)
+        self._fed_in_wh = np.zeros(len(client.names), dtype=np.int64)
         self._trades: list[np.ndarray] = []
         self._final: dict[int, SettledPeriod] = {}
         self._wake: simpy.Event | None = None
@@ -116,16 +122,19 @@ class Settler:
         }
 
     def submit(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
-        """Collect the trades of each tick, and submit a statement as each period ends; the last may be shorter."""
+        """Collect what each tick brings, and submit a statement as each period ends; the last may be shorter."""
+        if self._client.opens_trades:
+            env.process(self._open(env))
         while env.now < self._clock.duration_s:
             yield env.timeout(self._clock.step_s)
             if self._client.proves_trades:
-                self._trades.append(self._trades_of_tick())
+                self._trades.append(self._delivered())
+            if self._client.opens_trades:
+                self._read_meters()
             if env.now % self._every_s and env.now < self._clock.duration_s:
                 continue
             self._submit_period(int(env.now))
-            if self._wake is not None and not self._wake.triggered:
-                self._wake.succeed()
+            self._wake_up()
 
     def produce(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
         """Mine blocks while a transaction is under way, and sleep until one is due."""
@@ -172,6 +181,23 @@ class Settler:
         write_journal(self._journal, self._log, self._recorder.record)
         self._on_finish()
 
+    def _open(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
+        """Tell the client the trades of each tick, in the tick's own second and after they were agreed."""
+        for step in range(self._clock.n_steps):
+            yield Timed(env, step * self._clock.step_s - int(env.now), Phase.FLOW)
+            trades = self._world.trades.read()
+            lines = self._lines(trades, trades.energy_kwh)
+            if lines.size:
+                first = sum(some.size for some in self._trades)
+                self._client.open(int(env.now) // self._every_s, lines, self._origin_s + int(env.now), first)
+                self._trades.append(lines)
+                self._client_advances(int(env.now))
+                self._wake_up()
+
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.triggered:
+            self._wake.succeed()
+
     def _submit_period(self, now_s: int) -> None:
         settlement = self._world.settlement.previous()
         assert settlement is not None  # the period's last tick settled before it ended
@@ -180,26 +206,49 @@ class Settler:
         members = np.flatnonzero((amount != 0) | (traded_wh != 0))
         period = -(-now_s // self._every_s) - 1
         trades = np.concatenate(self._trades) if self._trades else np.empty(0, dtype=TRADE_LINE)
+        readings = self._readings(trades)
         self._trades.clear()
-        if not members.size:
+        self._fed_in_wh[:] = 0
+        if not members.size and not readings.size:
             self._counts["settlement periods in which nothing moved"] += 1
             return
-        statement = Statement(period, members, amount[members], traded_wh[members], trades)
+        members = (
+            members if members.size else np.zeros(1, dtype=np.int64)
+        )  # what is locked must be released all the same
+        proven = trades if self._client.proves_trades else trades[:0]
+        statement = Statement(period, members, amount[members], traded_wh[members], proven, readings)
         self._client.submit(statement, self._origin_s + now_s)
         self._balance, self._traded_wh = settlement.balance_micro_eur, settlement.traded_wh
         self._counts["settlement periods submitted"] += 1
         self._client_advances(now_s)
 
-    def _trades_of_tick(self) -> np.ndarray:
-        """Return the tick's trades, as far as they were delivered."""
+    def _delivered(self) -> np.ndarray:
+        """Return the last tick's trades, as far as they were delivered."""
         trades, settlement = self._world.trades.previous(), self._world.settlement.previous()
         assert trades is not None  # every tick trades
         assert settlement is not None  # and settles
+        return self._lines(trades, settlement.delivered_kwh)
+
+    def _lines(self, trades: LocalTrades, energy_kwh: FloatArray) -> np.ndarray:
         lines = np.empty(len(trades.buyer), dtype=TRADE_LINE)
         lines["buyer"], lines["seller"] = trades.buyer, trades.seller
-        lines["energy_wh"] = to_wh(settlement.delivered_kwh)
+        lines["energy_wh"] = to_wh(energy_kwh)
         lines["price_micro_eur_per_kwh"] = to_micro_eur(trades.price_eur_per_kwh)
         return lines[lines["energy_wh"] > 0]
+
+    def _read_meters(self) -> None:
+        """Add what every home fed in in the last tick."""
+        flow = self._world.flow.previous()
+        assert flow is not None  # every tick flows
+        fed_in_wh = to_wh(np.maximum(-flow.net_kw * self._clock.step_h, 0.0))
+        self._fed_in_wh[: fed_in_wh.size] += fed_in_wh
+
+    def _readings(self, trades: np.ndarray) -> np.ndarray:
+        """Return what the meters of those who sold count as fed in this period, where that pays their trades."""
+        sellers = np.unique(trades["seller"]) if self._client.opens_trades else np.empty(0, dtype=np.int64)
+        readings = np.empty(sellers.size, dtype=READING_LINE)
+        readings["member"], readings["energy_wh"] = sellers, -self._fed_in_wh[sellers]
+        return readings
 
     def _client_advances(self, now_s: int) -> None:
         """Let the client look and send; whenever a period became final, reconcile and let the homes see their money."""

@@ -10,7 +10,8 @@ and :mod:`~vpp_sim.chain.unreliable` misbehaves as networks do.
 
 Above them, :mod:`~vpp_sim.chain.contract` speaks the contract ABI and names what a contract reverted with,
 :mod:`~vpp_sim.chain.market` is the deployed energy market, and :mod:`~vpp_sim.chain.kinds` makes of a period's
-statement the transactions that pay it. On top is the pipeline that brings them onto the chain exactly once: the
+statement the transactions that pay it, some of which precede it where members trade directly
+(:mod:`~vpp_sim.chain.direct_trades`). On top is the pipeline that brings them onto the chain exactly once: the
 :mod:`~vpp_sim.chain.outbox` keeps statements, jobs and signed bytes on disk before anything leaves, the
 :mod:`~vpp_sim.chain.courier` sends, watches and repeats, and :mod:`~vpp_sim.chain.settlement` is the one client that a
 simulation needs: it submits, advances, and compares the chain with the ledger.
@@ -60,7 +61,9 @@ __all__ = [
     "merkle",
     "networks",
     "opening",
+    "openings",
     "outbox",
+    "outbox_items",
     "proofs",
     "protocol",
     "pruning",
@@ -70,7 +73,9 @@ __all__ = [
     "revm_state",
     "rlp_bytes",
     "rpc",
+    "settled_period",
     "settlement",
+    "settlements",
     "stand_in",
     "statements",
     "typed_data",

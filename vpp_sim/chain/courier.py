@@ -5,6 +5,10 @@ mines at most one of them; and each was written down before it left, so whoever 
 not a second payment. A transaction that does not come through is sent again, with higher fees where the price of gas
 rose. One that a reorganisation undid is sent again too, also after it was thought final. A job has four states: it
 waits; it is sent; it is mined; it is confirmed. Some blocks later it is buried and looked at no more.
+
+A job that expires may fail: what it was to do is then not done, which is as certain as a success once its revert is
+confirmed, or once it expired before anything was sent. What was sent must be mined all the same, to no effect, since
+all that come after it wait for its nonce.
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ from vpp_sim.errors import ChainError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from vpp_sim.chain.outbox import Attempt, OpenJob, Outbox
+    from vpp_sim.chain.outbox import Outbox
+    from vpp_sim.chain.outbox_items import Attempt, OpenJob
     from vpp_sim.chain.protocol import Chain, Receipt
     from vpp_sim.chain.statements import Job
 
@@ -65,11 +70,14 @@ class Courier:
     patience_s : int
         Seconds after which a transaction that is not mined is sent again.
     require_success : callable
-        Raises the decoded error of a failed receipt; returns normally if a failed job is to be tried once more.
+        Raises the decoded error of a failed receipt; returns whether the job is to be tried once more, which one that
+        cannot expire always is.
     proceed : callable
         Told of each confirmation; returns the jobs that follow it.
     undone : callable
-        Told of each confirmed job that a reorganisation undid.
+        Told of each confirmed job that a reorganisation undid; not of those that had failed.
+    looked : callable, optional
+        Told the time whenever the chain has answered what became of every job, and before anything is sent.
 
     Attributes
     ----------
@@ -87,13 +95,15 @@ class Courier:
         accounts: int,
         confirmations: int,
         patience_s: int,
-        require_success: Callable[[Job, Receipt], None],
+        require_success: Callable[[Job, Receipt], bool],
         proceed: Callable[[Job, Receipt], Iterable[Job]],
         undone: Callable[[Job], None],
+        looked: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._chain, self._outbox = chain, outbox
         self._confirmations, self._patience_s = confirmations, patience_s
         self._require_success, self._proceed, self._tell_undone = require_success, proceed, undone
+        self._tell_looked = looked
         self._open = {item.job.key: item for item in outbox.open_jobs()}
         self._next_nonce: dict[str, int] = {}
         self.mined_micro_eur = self.confirmed_micro_eur = outbox.confirmed_micro_eur(accounts)
@@ -103,6 +113,8 @@ class Courier:
             "transactions that reverted and were repeated": 0,
             "payments undone before they were final": 0,
             "payments undone after they were final": 0,
+            "transactions that failed for good, as they may": 0,
+            "transactions never sent as they had expired": 0,
             "requests that the node did not answer": 0,
         }
 
@@ -136,6 +148,7 @@ class Courier:
         confirmed: list[Confirmation] = []
         try:
             self._look(confirmed)
+            self._tell_looked(now_s)
             self._send_due(now_s)
         except NodeDownError:
             self.counts["requests that the node did not answer"] += 1
@@ -157,23 +170,18 @@ class Courier:
 
     def _look_at(self, item: OpenJob, height: int, confirmed: list[Confirmation]) -> None:
         receipt = self._receipt(item)
-        if receipt is None:
-            if item.mined is not None:
-                self._undone(item)
+        if item.mined is not None and _changed(item, receipt):
+            self._undone(item)
+        if receipt is None or (not receipt.succeeded and self._repeats(item, receipt, height)):
             return
-        if not receipt.succeeded:
-            self._failed(item, receipt, height)
-            return
-        where = receipt.transaction, receipt.block_number, receipt.timestamp_s
-        if item.confirmed and (item.mined, item.block_number, item.mined_s) != where:
-            self._undone(item)  # a reorganisation moved it, and what follows it may name its block's time
-        if item.mined is None:
+        if item.mined is None and receipt.succeeded:
             self.mined_micro_eur = self.mined_micro_eur + item.job.effect_micro_eur
-        item.mined, item.block_number, item.mined_s = where
-        item.seen = receipt
+        item.mined, item.block_number, item.mined_s = receipt.transaction, receipt.block_number, receipt.timestamp_s
+        item.seen, item.failed = receipt, not receipt.succeeded
         if not item.confirmed and receipt.block_number + self._confirmations <= height:
             self._confirm(item, receipt)
-            confirmed.append(Confirmation(item.job, receipt, len(item.attempts)))
+            if not item.failed:
+                confirmed.append(Confirmation(item.job, receipt, len(item.attempts)))
 
     def _receipt(self, item: OpenJob) -> Receipt | None:
         """Return the receipt of whichever attempt was mined."""
@@ -185,19 +193,19 @@ class Courier:
 
     def _confirm(self, item: OpenJob, receipt: Receipt) -> None:
         with self._outbox.writing():
-            self.put(self._proceed(item.job, receipt), follows=item.job.key)
+            if not item.failed:
+                self.put(self._proceed(item.job, receipt), follows=item.job.key)
             item.confirmed = True
             self._outbox.confirm(item.job.key, receipt)
+        if item.failed:
+            self.counts["transactions that failed for good, as they may"] += 1
+            return
         self.confirmed_micro_eur = self.confirmed_micro_eur + item.job.effect_micro_eur
 
     def _undone(self, item: OpenJob) -> None:
         """A reorganisation took a mined job back: it is sent again, and what follows it waits for it."""
-        self.mined_micro_eur = self.mined_micro_eur - item.job.effect_micro_eur
-        if item.confirmed:
-            self.confirmed_micro_eur = self.confirmed_micro_eur - item.job.effect_micro_eur
-            self.counts["payments undone after they were final"] += 1
-        else:
-            self.counts["payments undone before they were final"] += 1
+        if not item.failed:
+            self._take_back(item)
         with self._outbox.writing():
             for other in [other for other in self._open.values() if other.follows == item.job.key]:
                 if other.attempts:
@@ -207,18 +215,29 @@ class Courier:
                 self._outbox.remove_job(other.job.key)
                 del self._open[other.job.key]
             if item.confirmed:
-                self._tell_undone(item.job)
+                if not item.failed:
+                    self._tell_undone(item.job)
                 self._outbox.undo(item.job.key)
-            item.mined, item.confirmed = None, False
+            item.mined, item.confirmed, item.failed = None, False, False
         item.attempts[-1].sent_s = 0  # at once
 
-    def _failed(self, item: OpenJob, receipt: Receipt, height: int) -> None:
-        """A transaction reverted, and has used up its nonce: raise, or try again with a new one."""
-        self._require_success(item.job, receipt)
+    def _take_back(self, item: OpenJob) -> None:
+        """Take back what a mined job moved."""
+        self.mined_micro_eur = self.mined_micro_eur - item.job.effect_micro_eur
+        if item.confirmed:
+            self.confirmed_micro_eur = self.confirmed_micro_eur - item.job.effect_micro_eur
+        when = "after" if item.confirmed else "before"
+        self.counts[f"payments undone {when} they were final"] += 1
+
+    def _repeats(self, item: OpenJob, receipt: Receipt, height: int) -> bool:
+        """A transaction reverted, and has used up its nonce: raise, or try again with a new one, unless it may fail."""
+        if not self._require_success(item.job, receipt):
+            return False
         if receipt.block_number + self._confirmations <= height:  # no reorganisation will let it succeed after all
             self._outbox.give_up_attempts(item.job.key)
             item.attempts.clear()
             self.counts["transactions that reverted and were repeated"] += 1
+        return True
 
     # -- sending
 
@@ -227,10 +246,18 @@ class Courier:
             if item.mined is not None:
                 continue
             if not item.attempts:
-                if item.job.ready_s <= now_s:
+                if item.job.expires_s is not None and item.job.expires_s <= now_s:
+                    self._drop(item)
+                elif item.job.ready_s <= now_s:
                     self._sign(item, self._nonce(item.job.transaction.sender), self._chain.suggested_fees(), now_s)
             elif item.attempts[-1].sent_s + self._patience_s <= now_s:
                 self._send_again(item, now_s)
+
+    def _drop(self, item: OpenJob) -> None:
+        """Nothing was sent for it, and nothing that is sent now would be of use."""
+        self._outbox.drop(item.job.key)
+        del self._open[item.job.key]
+        self.counts["transactions never sent as they had expired"] += 1
 
     def _sign(self, item: OpenJob, nonce: int, fees: Fees, now_s: int) -> None:
         """Sign, write down, and only then send."""
@@ -277,6 +304,17 @@ class Courier:
         if sender not in self._next_nonce:
             self._next_nonce[sender] = max(self._outbox.next_nonce(sender), self._chain.nonce(sender))
         return self._next_nonce[sender]
+
+
+def _changed(item: OpenJob, receipt: Receipt | None) -> bool:
+    """Return whether a mined job is gone, or fared otherwise; a final one also, whether it is in another block.
+
+    What follows a final one may name its block's time.
+    """
+    if receipt is None or receipt.succeeded == item.failed:
+        return True
+    where = receipt.transaction, receipt.block_number, receipt.timestamp_s
+    return item.confirmed and (item.mined, item.block_number, item.mined_s) != where
 
 
 def _raised(fee_wei: int) -> int:

@@ -25,7 +25,7 @@ TRANSACTION_GAS = 2**24
 
 
 class JobMaker:
-    """Makes jobs of the operator, and signs for the others.
+    """Makes jobs of the operator, and signs for the others; settles at once and opens nothing, unless a kind says so.
 
     Parameters
     ----------
@@ -35,9 +35,23 @@ class JobMaker:
         How many accounts there are; by default the market's members.
     """
 
+    opens_trades = False
+
     def __init__(self, market: Market, accounts: int | None = None) -> None:
         self.market = market
         self.accounts = market.member_count if accounts is None else accounts
+
+    def open(self, period: int, trades: np.ndarray, first: int = 0) -> tuple[Job, ...]:
+        """Return nothing: no trade is opened before its period is over."""
+        return ()
+
+    def opened(self, key: str, receipt: Receipt) -> object:
+        """Raise, as nothing is opened."""
+        raise ChainError(f"{key} opens a trade ({receipt.transaction}), which this kind of settlement does not")
+
+    def begins_s(self, period: int) -> int:
+        """Return that nothing must be waited for."""
+        return 0
 
     def job(
         self,
@@ -49,12 +63,13 @@ class JobMaker:
         ready_s: int,
         effect: IntArray,
         last: bool = False,
+        expires_s: int | None = None,
     ) -> Job:
         """Return the job of calling a contract; `call` is the function's name and its arguments."""
         function, *arguments = call
         data = contract.abi.encode(str(function), *arguments)
         transaction = Transaction(self.market.operator, contract.address, data, gas)
-        return Job(key, int(key.split("/")[0]), transaction, ready_s, effect, last)
+        return Job(key, int(key.split("/")[0]), transaction, ready_s, effect, last, expires_s)
 
     def nothing(self) -> IntArray:
         """Return that no account pays, shape (accounts,) [micro-euro]."""

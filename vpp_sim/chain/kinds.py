@@ -1,8 +1,8 @@
-"""The two ways to settle a period's statement on an energy market: netted in one batch, or proven by a root.
+"""Two ways to settle a period's statement on an energy market as a whole: netted in one batch, or proven by a root.
 
 Each makes of a statement the jobs that pay it, and says of each receipt whether it shows what its job was sent for; a
-client keeps, sends and repeats the jobs. All jobs are the operator's, who brings the oracle's signature. Trades between
-two members, whose money is locked before the period is over, are no settlement of a statement:
+client keeps, sends and repeats the jobs. All jobs are the operator's, who brings the oracle's signature. The third way,
+in which trades between two members are opened before the period is over and only the rest is netted, is
 :mod:`~vpp_sim.chain.direct_trades`.
 """
 
@@ -21,10 +21,12 @@ from vpp_sim.chain.typed_data import Batch, balance_leaves, trade_leaves
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.market import Market
     from vpp_sim.chain.protocol import Receipt
-    from vpp_sim.chain.statements import Job, Statement
+    from vpp_sim.chain.statements import Job, Opening, Statement
 
 __all__ = ["LINES_A_CLAIM", "Netted", "Proof"]
 
@@ -49,7 +51,7 @@ class Netted(JobMaker):
         How many accounts there are; by default the market's members.
     """
 
-    def begin(self, statement: Statement) -> tuple[Job, ...]:
+    def begin(self, statement: Statement, openings: Sequence[Opening] = ()) -> tuple[Job, ...]:
         """Return the batch.
 
         Raises
@@ -76,7 +78,13 @@ class Netted(JobMaker):
         )
         return (job,)
 
-    def proceed(self, statement: Statement, key: str, receipt: Receipt) -> tuple[Job, ...]:
+    def proceed(
+        self,
+        statement: Statement,
+        key: str,
+        receipt: Receipt,
+        openings: Sequence[Opening] = (),
+    ) -> tuple[Job, ...]:
         """Return nothing, as a batch is all of a period.
 
         Raises
@@ -115,7 +123,7 @@ class Proof(JobMaker):
         self._lines_a_claim = lines_a_claim
         self._newest: tuple[Statement, MerkleTree] | None = None
 
-    def begin(self, statement: Statement) -> tuple[Job, ...]:
+    def begin(self, statement: Statement, openings: Sequence[Opening] = ()) -> tuple[Job, ...]:
         """Return the transaction that posts the root."""
         job = self.job(
             f"{statement.period}/root",
@@ -127,7 +135,13 @@ class Proof(JobMaker):
         )
         return (job,)
 
-    def proceed(self, statement: Statement, key: str, receipt: Receipt) -> tuple[Job, ...]:
+    def proceed(
+        self,
+        statement: Statement,
+        key: str,
+        receipt: Receipt,
+        openings: Sequence[Opening] = (),
+    ) -> tuple[Job, ...]:
         """Return the claims once the root is posted, and nothing after a claim.
 
         Raises

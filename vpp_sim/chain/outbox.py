@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vpp_sim.chain.outbox_items import Attempt, ConfirmedJob, OpenJob
 from vpp_sim.chain.protocol import Transaction
-from vpp_sim.chain.statements import Job, Statement
+from vpp_sim.chain.statements import Job, Opening, Statement
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from vpp_sim.chain.envelope import SignedTransaction
     from vpp_sim.chain.protocol import Receipt
 
-__all__ = ["Attempt", "ConfirmedJob", "OpenJob", "Outbox"]
+__all__ = ["Outbox"]
 
+_VERSION = 2
+"""Of the tables; a file of another version is refused."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS statements (
-    period INTEGER PRIMARY KEY, submitted_s INTEGER NOT NULL, content BLOB NOT NULL, settled INTEGER NOT NULL DEFAULT 0
+    period INTEGER PRIMARY KEY, submitted_s INTEGER NOT NULL, content BLOB NOT NULL,
+    begun INTEGER NOT NULL DEFAULT 0, settled INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS jobs (
     place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, follows TEXT, period INTEGER NOT NULL, sender TEXT NOT NULL,
     target TEXT, data BLOB NOT NULL, gas_limit INTEGER NOT NULL, ready_s INTEGER NOT NULL, effect BLOB NOT NULL,
-    last INTEGER NOT NULL, mined TEXT, block INTEGER, mined_s INTEGER, gas_used INTEGER, gas_price_wei TEXT,
+    last INTEGER NOT NULL, expires_s INTEGER, failed INTEGER NOT NULL DEFAULT 0,
+    mined TEXT, block INTEGER, mined_s INTEGER, gas_used INTEGER, gas_price_wei TEXT,
     buried INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS attempts (
@@ -51,101 +55,6 @@ CREATE INDEX IF NOT EXISTS attempts_of_job ON attempts (key);
 CREATE INDEX IF NOT EXISTS attempts_of_sender ON attempts (sender, nonce);
 CREATE INDEX IF NOT EXISTS open_jobs ON jobs (buried) WHERE buried = 0;
 """
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One signed transaction that was sent, or was about to be, for a job.
-
-    Attributes
-    ----------
-    hash : str
-        Its hash.
-    nonce : int
-        Its nonce; all attempts of a job that may still be mined share one, so that only one of them can be.
-    raw : bytes
-        The signed bytes.
-    max_fee_wei, priority_fee_wei : int
-        Its fees [wei per gas].
-    sent_s : int
-        When it was sent last [s].
-    """
-
-    hash: str
-    nonce: int
-    raw: bytes
-    max_fee_wei: int
-    priority_fee_wei: int
-    sent_s: int
-
-
-@dataclass(slots=True, eq=False)
-class OpenJob:
-    """A job that is not buried under blocks yet.
-
-    Attributes
-    ----------
-    job : Job
-        What is to be done.
-    follows : str or None
-        Key of the job whose confirmation brought it.
-    attempts : list of Attempt
-        What was sent, oldest first; empty while it waits.
-    mined : str or None
-        Hash of the attempt that was mined; written down once it is confirmed, since until then the chain is asked.
-    block_number, mined_s : int
-        Its block and the time of that; only with `mined`.
-    confirmed : bool
-        Whether enough blocks follow it.
-    refusals : int
-        How often the node refused to take it, one after the other.
-    seen : Receipt or None
-        The receipt that was looked at last; a chain that returns the very same object has not changed its mind.
-    """
-
-    job: Job
-    follows: str | None = None
-    attempts: list[Attempt] = field(default_factory=list)
-    mined: str | None = None
-    block_number: int = 0
-    mined_s: int = 0
-    confirmed: bool = False
-    refusals: int = 0
-    seen: Receipt | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmedJob:
-    """What a confirmed transaction was and cost.
-
-    Attributes
-    ----------
-    key : str
-        Of its job.
-    transaction : str
-        Its hash.
-    block_number : int
-        Its block.
-    mined_s : int
-        Time of that block [s].
-    gas_used : int
-        What it used [gas].
-    gas_price_wei : int
-        What each unit cost [wei per gas].
-    calldata_bytes : int
-        Size of its call [B].
-    attempts : int
-        How many transactions were signed for the job.
-    """
-
-    key: str
-    transaction: str
-    block_number: int
-    mined_s: int
-    gas_used: int
-    gas_price_wei: int
-    calldata_bytes: int
-    attempts: int
 
 
 class Outbox:
@@ -168,10 +77,19 @@ class Outbox:
             if path is not None:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")  # what is said to be written survives a power cut
+            self._require_version(path)
             self._database.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise ChainError(f"cannot open outbox {path}: {error}") from error
         self._inside = False
+
+    def _require_version(self, path: Path | None) -> None:
+        """Raise if the file was written by another version of the program, and else say that it is of this one."""
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        tables = self._database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if tables and version != _VERSION:
+            raise ChainError(f"outbox {path} is of version {version}, not {_VERSION}")
+        self._database.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
     def writing(self) -> Generator[None]:
@@ -245,6 +163,30 @@ class Outbox:
         """Note whether all transactions of a period are confirmed."""
         self._database.execute("UPDATE statements SET settled = ? WHERE period = ?", (settled, period))
 
+    def mark_begun(self, period: int) -> None:
+        """Note that the transactions which pay a statement are there."""
+        self._database.execute("UPDATE statements SET begun = 1 WHERE period = ?", (period,))
+
+    def to_begin(self) -> list[int]:
+        """Return the periods that were submitted and of which nothing is being paid yet."""
+        return [period for (period,) in self._database.execute("SELECT period FROM statements WHERE begun = 0")]
+
+    def has_begun(self, period: int) -> bool:
+        """Return whether a period was submitted and is being paid, or was."""
+        found = self._database.execute("SELECT 1 FROM statements WHERE period = ? AND begun", (period,))
+        return found.fetchone() is not None
+
+    def has_statement(self, period: int) -> bool:
+        """Return whether a period was submitted."""
+        return self._database.execute("SELECT 1 FROM statements WHERE period = ?", (period,)).fetchone() is not None
+
+    def periods_not_settled(self) -> list[int]:
+        """Return the periods that have jobs, and are not settled or not even submitted."""
+        found = self._database.execute(
+            "SELECT DISTINCT period FROM jobs WHERE period NOT IN (SELECT period FROM statements WHERE settled)"
+        )
+        return [period for (period,) in found]
+
     def submitted_s(self, period: int) -> int:
         """Return when a period's statement was added [s]."""
         row = self._database.execute("SELECT submitted_s FROM statements WHERE period = ?", (period,)).fetchone()
@@ -258,8 +200,8 @@ class Outbox:
         for job in jobs:
             done = self._database.execute(
                 "INSERT OR IGNORE INTO jobs"
-                " (key, follows, period, sender, target, data, gas_limit, ready_s, effect, last)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " (key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, expires_s)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.key,
                     follows,
@@ -271,6 +213,7 @@ class Outbox:
                     job.ready_s,
                     job.effect_micro_eur.astype("<i8").tobytes(),
                     job.last,
+                    job.expires_s,
                 ),
             )
             if done.rowcount:
@@ -305,10 +248,12 @@ class Outbox:
         self._database.execute("UPDATE attempts SET given_up = 1 WHERE key = ?", (key,))
 
     def confirm(self, key: str, receipt: Receipt) -> None:
-        """Write down that a job is confirmed, by which transaction, and what it cost."""
+        """Write down that a job is done with, by which transaction, whether that failed, and what it cost."""
         self._database.execute(
-            "UPDATE jobs SET mined = ?, block = ?, mined_s = ?, gas_used = ?, gas_price_wei = ? WHERE key = ?",
+            "UPDATE jobs SET failed = ?, mined = ?, block = ?, mined_s = ?, gas_used = ?, gas_price_wei = ?"
+            " WHERE key = ?",
             (
+                not receipt.succeeded,
                 receipt.transaction,
                 receipt.block_number,
                 receipt.timestamp_s,
@@ -320,11 +265,29 @@ class Outbox:
 
     def undo(self, key: str) -> None:
         """Write down that a confirmed job is not confirmed any more."""
-        self._database.execute("UPDATE jobs SET mined = NULL, block = NULL WHERE key = ?", (key,))
+        self._database.execute("UPDATE jobs SET mined = NULL, block = NULL, failed = 0 WHERE key = ?", (key,))
+
+    def drop(self, key: str) -> None:
+        """Write down that a job expired before anything was sent for it."""
+        self._database.execute("UPDATE jobs SET failed = 1, buried = 1 WHERE key = ?", (key,))
 
     def bury(self, key: str) -> None:
         """Write down that a confirmed job will never be looked at again."""
         self._database.execute("UPDATE jobs SET buried = 1 WHERE key = ?", (key,))
+
+    def openings(self, period: int) -> list[Opening] | None:
+        """Return the jobs of a period that might fail and what they did, or None while that is open for one.
+
+        Once the period is being paid it is open for none: what had not opened until then came too late for ever, also
+        where a reorganisation undid its failure.
+        """
+        rows = self._database.execute(
+            "SELECT key, data, failed, mined FROM jobs WHERE period = ? AND expires_s IS NOT NULL ORDER BY place",
+            (period,),
+        ).fetchall()
+        if any(mined is None and not failed for _, _, failed, mined in rows) and not self.has_begun(period):
+            return None
+        return [Opening(key, data, mined is not None and not failed) for key, data, failed, mined in rows]
 
     def confirmed_jobs(self, period: int) -> list[ConfirmedJob]:
         """Return what the confirmed transactions of a period were and cost, in their order."""
@@ -346,28 +309,31 @@ class Outbox:
     def open_jobs(self) -> list[OpenJob]:
         """Return all jobs that are not buried, in the order in which they came."""
         rows = self._database.execute(
-            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block,"
-            " mined_s FROM jobs WHERE buried = 0 ORDER BY place"
+            "SELECT key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, expires_s, failed,"
+            " mined, block, mined_s FROM jobs WHERE buried = 0 ORDER BY place"
         ).fetchall()
         return [self._open_job(row) for row in rows]
 
-    def confirmed_micro_eur(self, accounts: int) -> IntArray:
-        """Return what all confirmed jobs have moved, shape (accounts,) [micro-euro]."""
+    def confirmed_micro_eur(self, accounts: int, period: int | None = None) -> IntArray:
+        """Return what the confirmed jobs of a period, or of all, have moved, shape (accounts,) [micro-euro]."""
+        return self._moved(accounts, "mined IS NOT NULL", period)
+
+    def promised_micro_eur(self, accounts: int, period: int) -> IntArray:
+        """Return what the trades of a period lock that are open or may become so, shape (accounts,) [micro-euro]."""
+        return self._moved(accounts, "expires_s IS NOT NULL", period)
+
+    def _moved(self, accounts: int, which: str, period: int | None) -> IntArray:
         moved = np.zeros(accounts, dtype=np.int64)
-        for (effect,) in self._database.execute("SELECT effect FROM jobs WHERE mined IS NOT NULL"):
+        query = f"SELECT effect FROM jobs WHERE NOT failed AND {which}"
+        query, of = (query, ()) if period is None else (f"{query} AND period = ?", (period,))
+        for (effect,) in self._database.execute(query, of):
             moved += np.frombuffer(effect, dtype="<i8")
         return moved
 
     def _open_job(self, row: tuple) -> OpenJob:  # type: ignore[type-arg]
-        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, mined, block, mined_s = row
-        job = Job(
-            key,
-            period,
-            Transaction(sender, target, data, gas_limit),
-            ready_s,
-            np.frombuffer(effect, dtype="<i8"),
-            bool(last),
-        )
+        key, follows, period, sender, target, data, gas_limit, ready_s, effect, last, expires_s, failed, *where = row
+        transaction, effect = Transaction(sender, target, data, gas_limit), np.frombuffer(effect, dtype="<i8")
+        job = Job(key, period, transaction, ready_s, effect, bool(last), expires_s)
         attempts = [
             Attempt(transaction, nonce, raw, int(max_fee_wei), int(priority_fee_wei), sent_s)
             for transaction, nonce, raw, max_fee_wei, priority_fee_wei, sent_s in self._database.execute(
@@ -376,4 +342,5 @@ class Outbox:
                 (key,),
             )
         ]
-        return OpenJob(job, follows, attempts, mined, block or 0, mined_s or 0, mined is not None)
+        mined, block, mined_s = where
+        return OpenJob(job, follows, attempts, mined, block or 0, mined_s or 0, mined is not None, bool(failed))

@@ -12,30 +12,26 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from eth_abi.abi import decode
 
-from vpp_sim.chain.batch import ENTRY
 from vpp_sim.chain.envelope import decode_transaction
 from vpp_sim.chain.event_log import EventLog
+from vpp_sim.chain.settlements import Settlements
 from vpp_sim.errors import ChainError
 from vpp_sim.registry import CHAIN_BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vpp_sim.arrays import IntArray
     from vpp_sim.chain.contract import Event
     from vpp_sim.chain.envelope import SignedTransaction
     from vpp_sim.chain.protocol import Block, Chain, Receipt
     from vpp_sim.chain.record import BlockRow, ChainRecord, EventRow, TransactionRow
 
-__all__ = ["BACKENDS", "Difference", "Replay", "Settlements", "replay"]
+__all__ = ["BACKENDS", "Difference", "Replay", "replay"]
 
 BACKENDS = ("eth_tester", "revm")
 """Backends that a chain can be replayed on."""
-_MARKET = "EnergyMarket"
-_SETTLE_TYPES = ("uint64", "bytes", "address", "bytes")
-_SELECTOR_BYTES = 4
+_MARKET, _DIRECT = "EnergyMarket", "DirectTrades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +56,6 @@ class Difference:
     def __str__(self) -> str:
         """Return it as one line."""
         return f"{self.where}: {self.what} is {self.found}, recorded {self.recorded}"
-
-
-@dataclass(slots=True, eq=False)
-class Settlements:
-    """What the market's own events say was settled and paid in.
-
-    Attributes
-    ----------
-    batches : dict of int to ndarray of ENTRY
-        The batch of each netted period, from the call data.
-    roots : dict of int to bytes
-        The root of each proven period.
-    deposit_micro_eur : ndarray of int64, shape (n,)
-        What each account paid in less what it took out [micro-euro].
-    """
-
-    batches: dict[int, np.ndarray]
-    roots: dict[int, bytes]
-    deposit_micro_eur: IntArray
-
-    def note(self, signed: SignedTransaction, event: Event) -> None:
-        """Take note of an event of the market."""
-        found = event.arguments
-        if event.name == "PeriodSettled":
-            _, entries, _, _ = decode(_SETTLE_TYPES, signed.data[_SELECTOR_BYTES:])
-            self.batches[found["period"]] = np.frombuffer(entries, dtype=ENTRY)
-        elif event.name == "RootPosted":
-            self.roots[found["period"]] = found["root"]
-        elif event.name == "RootVoided":
-            self.roots.pop(found["period"], None)
-        elif event.name in {"Deposited", "Withdrawn"}:
-            self.deposit_micro_eur[found["member"]] += found["amount"] * (1 if event.name == "Deposited" else -1)
 
 
 @dataclass(slots=True, eq=False)
@@ -288,6 +252,8 @@ class _Player:
         for contract, event in events:
             if contract == _MARKET:
                 self._found.settlements.note(signed, event)
+            elif contract == _DIRECT:
+                self._found.settlements.note_direct(event)
         self._compare_events(row, receipt, events)
 
     def _compare_events(self, row: TransactionRow, receipt: Receipt, events: list[tuple[str, Event]]) -> None:

@@ -6,16 +6,18 @@ A balance is what an account owns, so a positive amount lowers it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vpp_sim.chain.courier import Courier
 from vpp_sim.chain.deployment import require_success
+from vpp_sim.chain.direct_trades import Direct
 from vpp_sim.chain.kinds import Netted, Proof
 from vpp_sim.chain.market import Market, deploy_market, fund
+from vpp_sim.chain.openings import Openings
 from vpp_sim.chain.outbox import Outbox
+from vpp_sim.chain.settled_period import SettledPeriod
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
@@ -24,60 +26,27 @@ if TYPE_CHECKING:
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.market import Terms
     from vpp_sim.chain.protocol import Chain, Receipt
-    from vpp_sim.chain.statements import Job, SettlementKind, Statement
+    from vpp_sim.chain.statements import Job, Opening, SettlementKind, Statement
 
 __all__ = ["KINDS", "SettledPeriod", "SettlementClient", "open_market"]
 
 KINDS: dict[str, Callable[[Market, int], SettlementKind]] = {
     "netted": lambda market, accounts: Netted(market, accounts),
     "proof": lambda market, accounts: Proof(market, accounts),
+    "direct": lambda market, accounts: Direct(market, accounts),
 }
 """Ways to settle whole periods, by name; each is made for a market and a number of accounts."""
 
 _TOO_EARLY = ("MarketPeriodNotOver", "MarketWindowOpen")
 """Errors of a transaction that a reorganisation moved into a block of an earlier time: it is sent once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettledPeriod:
-    """A period all of whose transactions are confirmed.
-
-    Attributes
-    ----------
-    period : int
-        The period.
-    transactions : tuple of str
-        Hashes of its transactions, in their order.
-    block_number : int
-        Block of the last of them.
-    submitted_s, mined_s, confirmed_s : int
-        When the statement was submitted, the last transaction mined, and the whole confirmed; Unix time [s].
-    gas_used : int
-        Gas of all [gas].
-    gas_cost_wei : int
-        What the gas cost [wei].
-    calldata_bytes : int
-        Size of all calls [B].
-    attempts : int
-        How many transactions were signed for it; more than `transactions` where some were sent with higher fees.
-    accounts : int
-        Number of accounts whose balance moved.
-    moved_micro_eur : int
-        Sum of all debits [micro-euro].
-    """
-
-    period: int
-    transactions: tuple[str, ...]
-    block_number: int
-    submitted_s: int
-    mined_s: int
-    confirmed_s: int
-    gas_used: int
-    gas_cost_wei: int
-    calldata_bytes: int
-    attempts: int
-    accounts: int
-    moved_micro_eur: int
+_NOT_OPENED = (
+    "MarketExpired",
+    "MarketPeriodOver",
+    "MarketInsufficientBalance",
+    "MarketOrderFilled",
+    "MarketInvalidNonce",
+)
+"""Errors of a trade that is never opened: it came too late, its buyer lacks the money, or a member cancelled."""
 
 
 def open_market(chain: Chain, outbox: Outbox, *, terms: Terms, initial_micro_eur: IntArray) -> Market:
@@ -158,6 +127,7 @@ class SettlementClient:
         self.proves_trades = kind == "proof"
         self._initial = initial_micro_eur
         self._kind = KINDS[kind](market, len(names))
+        self._openings = Openings(self._kind, self.outbox, len(names))
         self._escrow = self.market.currency.call("balanceOf", self.market.market.address)
         self._statements: dict[int, Statement] = {}
         self._owed = np.zeros(len(names), dtype=np.int64)
@@ -174,12 +144,18 @@ class SettlementClient:
             require_success=self._require_success,
             proceed=self._proceed,
             undone=self._undone,
+            looked=self._begin_due,
         )
 
     @property
     def counts(self) -> dict[str, int]:
         """How often something went wrong on the way to the chain."""
-        return self._courier.counts
+        return self._courier.counts | (self._openings.counts if self.opens_trades else {})
+
+    @property
+    def opens_trades(self) -> bool:
+        """Whether trades are to be told as they are agreed, by :meth:`open`."""
+        return self._kind.opens_trades
 
     @property
     def unsettled(self) -> tuple[int, ...]:
@@ -188,15 +164,56 @@ class SettlementClient:
 
     @property
     def final_micro_eur(self) -> IntArray:
-        """What each account has paid for good, shape (n,): by confirmed transactions alone [micro-euro]."""
-        return self._courier.confirmed_micro_eur
+        """What each account has paid for good, shape (n,): by confirmed transactions alone [micro-euro].
+
+        Money that is locked for a trade is paid to nobody, until its whole period is final.
+        """
+        final = self._courier.confirmed_micro_eur
+        return self._openings.without_locked(final) if self.opens_trades else final
 
     def due_s(self, now_s: int) -> int | None:
         """Return when the next block is of use [s]: now, when a transaction becomes due, or never (None)."""
-        waiting = [item.job.ready_s for item in self._courier.unconfirmed if not item.attempts]
-        if len(waiting) < len(self._courier.unconfirmed):
+        unconfirmed = self._courier.unconfirmed
+        waiting = [item.job.ready_s for item in unconfirmed if not item.attempts]
+        if len(waiting) < len(unconfirmed):
             return now_s
+        waiting += self._openings.waiting_s
         return max(min(waiting), now_s) if waiting else None
+
+    def open(self, period: int, trades: np.ndarray, now_s: int, first: int = 0) -> int:
+        """Write down that trades are to be opened, to be sent by :meth:`advance`; telling them again does nothing.
+
+        A trade whose cost is not covered is left to the period's batch, as one is that does not open in time. Covered
+        is what the buyer's balance holds beyond all that it has not paid yet, of periods and of other open trades.
+
+        Parameters
+        ----------
+        period : int
+            The period of delivery, which is not over.
+        trades : ndarray of TRADE_LINE, shape (k,)
+            The trades, as agreed.
+        now_s : int
+            The time, as Unix time [s].
+        first : int, default 0
+            How many trades of the period were told before.
+
+        Returns
+        -------
+        int
+            How many are to be opened.
+
+        Raises
+        ------
+        ChainError
+            If the period was submitted already.
+        """
+        with self.outbox.writing():
+            if self.outbox.has_statement(period):
+                raise ChainError(f"period {period} was submitted, so no trade of it can be opened at {now_s} s")
+            self._openings.add(period)
+            jobs = self._openings.covered(self._kind.open(period, trades, first), self._free_micro_eur())
+            self._courier.put(jobs)
+        return len(jobs)
 
     def submit(self, statement: Statement, now_s: int) -> bool:
         """Write down what a period's settlement is, to be sent by :meth:`advance`; each period settles once.
@@ -225,8 +242,11 @@ class SettlementClient:
         with self.outbox.writing():
             if not self.outbox.add_statement(statement, now_s):
                 return False
-            self._courier.put(self._kind.begin(statement))
+            if not self.opens_trades:
+                self._begin(statement, ())
         self._statements[statement.period] = statement
+        if self.opens_trades:
+            self._openings.add(statement.period, submitted=True)
         self._owed = self._owed + statement.paid_micro_eur(len(self.names))
         return True
 
@@ -291,22 +311,54 @@ class SettlementClient:
             )
             raise ChainError(f"chain and ledger differ at block {self.chain.block_number}: " + "; ".join(differences))
 
+    def _free_micro_eur(self) -> IntArray:
+        """Return what each account owns once it paid all that was submitted, before it receives any [micro-euro]."""
+        free = self._initial - self._owed
+        for statement in self._statements.values():
+            free = free + np.minimum(statement.paid_micro_eur(len(self.names)), 0)
+        return free
+
+    def _begin_due(self, now_s: int) -> None:
+        """Begin to pay the periods of whose trades it is certain whether they opened."""
+        for period, openings in self._openings.certain(now_s):
+            with self.outbox.writing():
+                self._begin(self._statements[period], openings)
+
+    def _begin(self, statement: Statement, openings: Sequence[Opening]) -> None:
+        self._courier.put(self._kind.begin(statement, openings))
+        self.outbox.mark_begun(statement.period)
+
     def _proceed(self, job: Job, receipt: Receipt) -> Iterable[Job]:
+        if job.expires_s is not None:
+            self._kind.opened(job.key, receipt)
+            if self.outbox.has_begun(job.period):
+                raise ChainError(f"{job.key} opened a trade after its period was paid without it")
+            return ()
         statement = self._statements.get(job.period) or self.outbox.statement(job.period)
-        following = self._kind.proceed(statement, job.key, receipt)
+        openings = self.outbox.openings(job.period) if self.opens_trades else None
+        following = self._kind.proceed(statement, job.key, receipt, openings or ())
         if job.last:
             self.outbox.mark_settled(job.period, settled=True)
+            self._openings.settled(job.period)
         return following
 
     def _undone(self, job: Job) -> None:
+        if job.expires_s is not None and self.outbox.has_begun(job.period):
+            raise ChainError(f"a reorganisation undid {job.key} after its period was paid by it")
         if job.last:
             self.outbox.mark_settled(job.period, settled=False)
             self._statements[job.period] = self.outbox.statement(job.period)
+            self._openings.add(job.period)
 
-    def _require_success(self, job: Job, receipt: Receipt) -> None:
-        error = self.market.market.abi.reverted(f"settlement of period {job.period}", receipt.revert_data)
-        if error.error not in _TOO_EARLY:
-            require_success(self.market.market.abi, receipt, f"settlement of period {job.period}")
+    def _require_success(self, job: Job, receipt: Receipt) -> bool:
+        """Raise what a failed transaction reverted with; return whether to repeat it if that is nothing bad."""
+        action = f"settlement of period {job.period}"
+        error = self.market.market.abi.reverted(action, receipt.revert_data)
+        if error.error in _TOO_EARLY:
+            return True
+        if job.expires_s is None or error.error not in _NOT_OPENED:
+            require_success(self.market.market.abi, receipt, action)
+        return False
 
     def _settled(self, period: int, now_s: int) -> SettledPeriod:
         statement = self._statements.pop(period, None) or self.outbox.statement(period)

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from vpp_sim.errors import ChainError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vpp_sim.arrays import IntArray
     from vpp_sim.chain.protocol import Receipt, Transaction
 
-__all__ = ["TRADE_LINE", "Job", "SettlementKind", "Statement"]
+__all__ = ["READING_LINE", "TRADE_LINE", "Job", "Opening", "SettlementKind", "Statement"]
 
+_HEADER_WORDS = 3
 _LINE = np.dtype([("member", "<i8"), ("amount_micro_eur", "<i8"), ("traded_wh", "<i8")])
 TRADE_LINE = np.dtype([("buyer", "<i8"), ("seller", "<i8"), ("energy_wh", "<i8"), ("price_micro_eur_per_kwh", "<i8")])
 """One trade of a period: two accounts, energy delivered [Wh], price [micro-euro/kWh]."""
+READING_LINE = np.dtype([("member", "<i8"), ("energy_wh", "<i8")])
+"""What an account's meter measured in a period: positive was drawn, negative was fed in [Wh]."""
 
 
 def _no_trades() -> np.ndarray:
     return np.empty(0, dtype=TRADE_LINE)
+
+
+def _no_readings() -> np.ndarray:
+    return np.empty(0, dtype=READING_LINE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +49,8 @@ class Statement:
         What each bought from the others; sums to zero [Wh].
     trades : ndarray of TRADE_LINE, shape (k,)
         The trades behind it, for the kinds that prove them.
+    readings : ndarray of READING_LINE, shape (r,)
+        What meters measured, for the kinds that pay by readings; each account at most once.
 
     Raises
     ------
@@ -52,6 +63,7 @@ class Statement:
     amount_micro_eur: IntArray
     traded_wh: IntArray
     trades: np.ndarray = field(default_factory=_no_trades)
+    readings: np.ndarray = field(default_factory=_no_readings)
 
     def __post_init__(self) -> None:
         """Check that it is a statement."""
@@ -78,7 +90,8 @@ class Statement:
             self.amount_micro_eur,
             self.traded_wh,
         )
-        return np.array([self.period, lines.size], dtype="<i8").tobytes() + lines.tobytes() + self.trades.tobytes()
+        header = np.array([self.period, lines.size, self.readings.size], dtype="<i8")
+        return b"".join(part.tobytes() for part in (header, lines, self.readings, self.trades))
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Statement:
@@ -90,13 +103,16 @@ class Statement:
         >>> Statement.from_bytes(one.to_bytes()).amount_micro_eur.tolist()
         [-5, 5]
         """
-        period, size = np.frombuffer(stored, dtype="<i8", count=2).tolist()
-        lines = np.frombuffer(stored, dtype=_LINE, count=size, offset=16)
-        trades = np.frombuffer(stored, dtype=TRADE_LINE, offset=16 + size * _LINE.itemsize)
+        period, *sizes = np.frombuffer(stored, dtype="<i8", count=_HEADER_WORDS).tolist()
+        at, parts = _HEADER_WORDS * 8, []
+        for kind, size in zip((_LINE, READING_LINE, TRADE_LINE), (*sizes, -1), strict=True):
+            parts.append(np.frombuffer(stored, dtype=kind, count=size, offset=at))
+            at += parts[-1].nbytes
+        lines, readings, trades = parts
         member, amount, traded = (
             np.ascontiguousarray(lines[name]) for name in ("member", "amount_micro_eur", "traded_wh")
         )
-        return cls(period, member, amount, traded, trades)
+        return cls(period, member, amount, traded, trades, readings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +133,9 @@ class Job:
         What each account has paid once it is mined [micro-euro].
     last : bool
         Whether the period is settled with it.
+    expires_s : int or None
+        Unix time from which the contract refuses it for good. Such a job may fail, and is then done with; any other
+        must succeed.
     """
 
     key: str
@@ -125,16 +144,54 @@ class Job:
     ready_s: int
     effect_micro_eur: IntArray
     last: bool
+    expires_s: int | None = None
+
+
+class Opening(NamedTuple):
+    """What became of a job that was to open a trade: its key, its call data, and whether it did."""
+
+    key: str
+    data: bytes
+    opened: bool
 
 
 class SettlementKind(Protocol):
-    """A way to settle: which transactions pay a statement."""
+    """A way to settle: which transactions pay a statement, and which come before it."""
 
-    def begin(self, statement: Statement) -> tuple[Job, ...]:
-        """Return the first transactions of a period, in the order in which they must be mined."""
+    opens_trades: bool
+    """Whether trades are opened while their period lasts, and paid by meter readings."""
+
+    def open(self, period: int, trades: np.ndarray, first: int = 0) -> tuple[Job, ...]:
+        """Return the transactions that open trades before their period is over; often none.
+
+        Each may fail; `first` is the number of the first trade within its period.
+        """
         ...
 
-    def proceed(self, statement: Statement, key: str, receipt: Receipt) -> tuple[Job, ...]:
+    def opened(self, key: str, receipt: Receipt) -> object:
+        """Return the trade that a job of :meth:`open` opened.
+
+        Raises
+        ------
+        ChainError
+            If the receipt shows none.
+        """
+        ...
+
+    def begins_s(self, period: int) -> int:
+        """Return the Unix time before which :meth:`begin` must wait [s]."""
+        ...
+
+    def begin(self, statement: Statement, openings: Sequence[Opening] = ()) -> tuple[Job, ...]:
+        """Return the first transactions that pay a statement, in the order in which they must be mined.
+
+        `openings` are all that were made for the period, in their order, of each of which it is certain what it did.
+        """
+        ...
+
+    def proceed(
+        self, statement: Statement, key: str, receipt: Receipt, openings: Sequence[Opening] = ()
+    ) -> tuple[Job, ...]:
         """Return the transactions that follow the one of `key`, now that it is confirmed; often none.
 
         Raises

@@ -72,6 +72,7 @@ def _rows(found: ChainCheck, seconds: float) -> list[tuple[str, str]]:
             ("netted periods proven", proven.netted),
             ("Merkle roots proven", proven.proof),
             ("trades under them", proven.trades),
+            ("direct trades proven", proven.direct),
             ("accounts reconciled", f"{proven.accounts} of {len(found.record.names)}"),
         ]
     return [(what, str(number)) for what, number in (*rows, ("seconds", f"{seconds:.1f}"))]

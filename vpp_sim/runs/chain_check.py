@@ -131,6 +131,7 @@ def _booked(folder: RunFolder, record: ChainRecord) -> Booked:
         amount_micro_eur=ledger["amount_micro_eur"].to_numpy(np.int64),
         trade_step=trades["step"].to_numpy(np.int64),
         trades=lines,
+        agreed_wh=to_wh(trades["energy_kwh"].to_numpy(np.float64)),
     )
 
 

@@ -1,5 +1,6 @@
 """What the scenario's ``chain`` section says is what its chain does."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.support.scenarios import light_scenario, simulate_in
+
+START_S = 1_499_065_200
+"""2017-07-03 in Fontana."""
 
 
 def settled(folder: Path, **chain: Any) -> pd.DataFrame:
@@ -40,6 +44,51 @@ def test_a_proof_waits_for_the_challenge_window(tmp_path: Path) -> None:
     assert (table["transactions"] == 2).all()
 
 
+def test_homes_trade_directly_and_what_they_do_not_is_netted(tmp_path: Path) -> None:
+    """A trade is two transactions, to open and to pay it; those of a period that are paid together share the latter."""
+    table = settled(tmp_path, settlement="direct", challenge_window="30min")
+    wait_s = table["mined_s"] - table["submitted_s"]
+    assert wait_s.between(1_800, 1_800 + 3 * 12).all()
+    trades = pd.read_parquet(tmp_path / "trades.parquet")
+    per_period = (trades["step"] // 4).value_counts().reindex(table["period"], fill_value=0).to_numpy()
+    assert per_period.sum() >= 5
+    assert table["transactions"].tolist() == (1 + per_period + (per_period > 0)).tolist()
+    events = pd.read_parquet(tmp_path / "events.parquet")
+    opened = [json.loads(text)["trade"] for text in events.loc[events["event"] == "TradeOpened", "arguments"]]
+    energy_wh, price = zip(*((trade[5], trade[7]) for trade in opened), strict=True)
+    assert list(energy_wh) == (trades["energy_kwh"] * 1_000).round().astype(int).tolist()
+    assert list(price) == (trades["price_eur_per_kwh"] * 1e6).round().astype(int).tolist()
+    blocks = pd.read_parquet(tmp_path / "blocks.parquet").set_index("number")["timestamp_s"]
+    opened_s = blocks[events.loc[events["event"] == "TradeOpened", "block"]].to_numpy()
+    assert (opened_s - START_S - trades["step"].to_numpy() * 3_600 == 12).all()  # the block after each was agreed
+
+
+def test_meters_count_what_was_fed_in_and_nothing_that_was_drawn(tmp_path: Path) -> None:
+    settled(tmp_path, settlement="direct")
+    homes = pd.read_parquet(tmp_path / "prosumers.parquet")
+    events = pd.read_parquet(tmp_path / "events.parquet")
+    read = events[events["event"] == "ReadingRecorded"]
+    assert len(read) >= 2
+    names = sorted(homes["home"].unique())
+    for period, text in zip(read["period"], read["arguments"], strict=True):
+        said = json.loads(text)
+        home = names[int(said["meter"], 16) - 1]
+        some = homes[(homes["home"] == home) & (homes["step"] // 4 == period)]
+        fed_in_wh = (some["net_kw"].clip(upper=0) * 1_000).round().astype(int)
+        assert int(said["energy"]) == fed_in_wh.sum() < 0
+
+
+def test_a_chain_too_slow_for_the_last_trades_nets_them(tmp_path: Path) -> None:
+    """Blocks are on the hour, as periods end, so that no trade of a period's last hour is on the chain in time."""
+    table = settled(tmp_path, settlement="direct", block_time="1h", confirmations=1)
+    trades = pd.read_parquet(tmp_path / "trades.parquet")
+    late = trades["step"] % 4 == 3
+    assert 0 < late.sum() < len(trades)
+    events = pd.read_parquet(tmp_path / "events.parquet")["event"]
+    assert (events == "TradeOpened").sum() == (events == "TradeSettled").sum() == (~late).sum()
+    assert table["period"].tolist() == list(range(6))
+
+
 def test_homes_see_what_is_final_and_nothing_else(tmp_path: Path) -> None:
     """A period ends with its hour and is final 48 s later, so in each hour all but it and the one before are paid."""
     settled(tmp_path, every="1h")
@@ -55,13 +104,16 @@ def test_off_chain_nothing_is_known_to_be_paid(tmp_path: Path) -> None:
     assert pd.read_parquet(tmp_path / "prosumers.parquet")["paid_eur"].isna().all()
 
 
-@pytest.mark.parametrize("settlement", ["netted", "proof"])
-def test_a_chain_that_misbehaves_moves_the_same_money(tmp_path: Path, settlement: str) -> None:
+@pytest.mark.parametrize(
+    ("settlement", "down"), [("netted", ["4h", "12h"]), ("proof", ["4h", "12h"]), ("direct", ["5h", "13h"])]
+)
+def test_a_chain_that_misbehaves_moves_the_same_money(tmp_path: Path, settlement: str, down: list[str]) -> None:
+    """The node is down twice, when a period is to be paid, which with direct trades is an hour after its end."""
     faults = {
         "dropped_share": 0.2,
         "delayed_share": 0.2,
         "fee_spikes": {"per_day": 10, "factor": 300},
-        "outages": {"at": ["4h", "12h"], "lasts": "1h"},
+        "outages": {"at": down, "lasts": "1h"},
         "reorganisations": {"per_day": 2_000, "at": ["8h"], "depth": 5},
     }
     tables = [

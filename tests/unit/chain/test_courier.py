@@ -1,5 +1,7 @@
 """The courier: each payment, here of tokens, arrives once, whatever is lost, undone, repriced or cut off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,16 @@ class Treacherous(RevmChain):
         return self.price or super().suggested_fees()
 
 
+class Down(Treacherous):
+    """A node that answers nothing."""
+
+    timestamp = GENESIS_S
+
+    @property
+    def block_number(self):
+        raise NodeDownError("gone")
+
+
 class World:
     def __init__(self, tmp_path):
         self.chain = Treacherous()
@@ -70,7 +82,7 @@ class World:
             accounts=2,
             confirmations=CONFIRMATIONS,
             patience_s=PATIENCE_S,
-            require_success=lambda job, receipt: require_success(self.abi, receipt, job.key),
+            require_success=lambda job, receipt: require_success(self.abi, receipt, job.key) or True,
             proceed=self.proceed,
             undone=lambda job: self.undone.append(job.key),
         )
@@ -265,7 +277,7 @@ def test_a_transaction_that_reverts_says_why(world):
 
 def test_a_transaction_that_may_be_repeated_is_repeated_with_a_new_nonce(world):
     """It is repeated once its failure is final, and succeeds since the account was topped up."""
-    world.courier._require_success = lambda job, receipt: None
+    world.courier._require_success = lambda job, receipt: True
     rich = world.chain.accounts[2]
     world.token.submit(world.payer, 200_000, "mint", rich, 500)
     mine_all(world.chain, world.abi, "mint")
@@ -275,6 +287,98 @@ def test_a_transaction_that_may_be_repeated_is_repeated_with_a_new_nonce(world):
     world.blocks(8)
     assert world.paid() == 1_500
     assert world.courier.counts["transactions that reverted and were repeated"] == 1
+
+
+def expiring(world, key, amount, *, in_s=10**6):
+    """Return a job that may fail, as its payer may lack the money; it pays once it is mined."""
+    return replace(world.job(key, amount), expires_s=world.chain.timestamp_s + in_s)
+
+
+def let_fail(world):
+    world.courier._require_success = lambda job, receipt: False
+
+
+def test_a_job_that_may_fail_is_done_with_once_its_failure_is_deep(world):
+    let_fail(world)
+    begin(world, expiring(world, "0/a", 1_500), world.job("0/b", 7))
+    found = world.blocks(CONFIRMATIONS)
+    assert (found, world.outbox.openings(0)) == ([], None)
+    (b,) = world.blocks(1)
+    assert (b.job.key, world.proceeded) == ("0/b", [("0/b", b.receipt.block_number)])
+    assert [(opening.key, opening.opened) for opening in world.outbox.openings(0)] == [("0/a", False)]
+    assert world.courier.mined_micro_eur.tolist() == world.courier.confirmed_micro_eur.tolist() == [7, -7]
+    assert world.courier.counts["transactions that failed for good, as they may"] == 1
+    assert world.courier.unconfirmed == ()
+    world.outbox.close()
+    world.start()
+    assert world.courier.unconfirmed == ()
+    assert world.courier.confirmed_micro_eur.tolist() == [7, -7]
+    assert len(world.outbox.confirmed_jobs(0)) == 2  # what it cost is remembered
+
+
+def test_a_job_that_expired_before_anything_was_sent_is_dropped(world):
+    world.chain.mood = ["down"]
+    begin(world, world.job("0/a", 7), expiring(world, "0/late", 5, in_s=1), expiring(world, "0/b", 3))
+    world.blocks(20)
+    assert [tuple(opening)[::2] for opening in world.outbox.openings(0)] == [("0/late", False), ("0/b", True)]
+    assert world.courier.counts["transactions never sent as they had expired"] == 1
+    assert world.paid() == 10
+
+
+def test_a_failure_that_a_reorganisation_undid_may_become_a_success_and_the_other_way_round(world):
+    let_fail(world)
+    rich = world.chain.accounts[2]
+    world.token.submit(world.payer, 200_000, "mint", rich, 600)
+    mine_all(world.chain, world.abi, "mint")
+    before = world.chain.snapshot()
+    begin(world, expiring(world, "0/a", 1_500))
+    world.blocks(3)
+    assert not world.outbox.openings(0)[0].opened
+    world.chain.restore(before)
+    world.token.submit(rich, 200_000, "transfer", world.payer, 600)
+    world.chain.mine(world.chain.timestamp_s + 1)
+    world.courier.advance(world.chain.timestamp_s)
+    assert world.outbox.openings(0) is None
+    world.blocks(3)
+    assert world.outbox.openings(0)[0].opened
+    assert (world.paid(), world.courier.mined_micro_eur.tolist()) == (1_500, [1_500, -1_500])
+    world.chain.restore(before)
+    world.courier.advance(world.chain.timestamp_s)
+    assert world.undone == ["0/a"]  # of the success alone
+    assert world.courier.mined_micro_eur.tolist() == world.courier.confirmed_micro_eur.tolist() == [0, 0]
+    world.blocks(10)
+    assert not world.outbox.openings(0)[0].opened
+    assert (world.paid(), world.courier.confirmed_micro_eur.tolist()) == (0, [0, 0])
+
+
+def test_a_payment_that_reverts_where_a_reorganisation_put_it_is_repeated(world):
+    """It was mined, and is found reverted the next time; what it moved is taken back."""
+    world.courier._require_success = lambda job, receipt: True
+    rich = world.chain.accounts[2]
+    world.token.submit(world.payer, 200_000, "mint", rich, 600)
+    mine_all(world.chain, world.abi, "mint")
+    before = world.chain.snapshot()
+    world.token.submit(rich, 200_000, "transfer", world.payer, 600)
+    begin(world, world.job("0/a", 1_500))
+    world.blocks(1)
+    assert world.courier.mined_micro_eur.tolist() == [1_500, -1_500]
+    world.chain.restore(before)
+    world.chain.send(world.chain.sent[-1])
+    world.blocks(1)
+    assert world.courier.mined_micro_eur.tolist() == [0, 0]
+    world.token.submit(rich, 200_000, "transfer", world.payer, 600)
+    world.blocks(12)
+    assert (world.paid(), world.courier.confirmed_micro_eur.tolist()) == (1_500, [1_500, -1_500])
+
+
+def test_who_is_told_of_a_look_may_put_jobs_that_are_sent_at_once(world):
+    told = []
+    world.courier._tell_looked = lambda now_s: told.append(now_s) or world.courier.put([world.job("0/a", 7)])
+    begin(world)
+    assert len(world.chain.sent) == 1
+    world.chain.__class__ = Down
+    world.courier.advance(world.chain.timestamp)
+    assert len(told) == 1  # what the node did not say is not looked at
 
 
 def test_a_transaction_that_is_refused_for_ever_is_an_error(world):
@@ -364,7 +468,7 @@ def test_what_is_deep_is_looked_at_no_more(world):
 
 
 def test_the_next_process_does_not_count_on_a_transaction_that_reverted(world):
-    world.courier._require_success = lambda job, receipt: None
+    world.courier._require_success = lambda job, receipt: True
     begin(world, world.job("0/a", 1_500))
     world.blocks(1 + CONFIRMATIONS)
     (item,) = world.outbox.open_jobs()

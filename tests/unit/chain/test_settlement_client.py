@@ -210,7 +210,7 @@ def test_another_process_goes_on_where_the_first_was_cut_off(tmp_path):
     [
         ({"names": ()}, r"0 accounts do not fit initial balances of shape \(3,\)"),
         ({"initial_micro_eur": integers(1, -1, 0)}, "initial balances must be non-negative int64"),
-        ({"kind": "barter"}, "unknown kind of settlement 'barter'; there are netted, proof"),
+        ({"kind": "barter"}, "unknown kind of settlement 'barter'; there are direct, netted, proof"),
         ({"confirmations": -1}, "confirmations are negative: -1"),
     ],
 )
@@ -223,7 +223,7 @@ def test_arguments_that_do_not_fit_are_refused(world, changes, message):
 
 
 def test_a_statement_that_cannot_be_settled_leaves_nothing_behind(world, monkeypatch):
-    def too_large(self, statement):
+    def too_large(self, statement, openings):
         raise ChainError("too many accounts")
 
     with monkeypatch.context() as broken:

@@ -52,6 +52,7 @@ def test_a_run_is_verified(results: Path, capsys: pytest.CaptureFixture[str]) ->
     assert rows[2:-2] == [
         ["blocks replayed", "19"], ["transactions", "21"], ["events", "38"], ["gas", str(gas)],
         ["netted periods proven", "2"], ["Merkle roots proven", "2"], ["trades under them", "6"],
+        ["direct trades proven", "0"],
         ["accounts reconciled", "4 of 4"],
     ]  # fmt: skip
     assert rows[-2][0] == "seconds"

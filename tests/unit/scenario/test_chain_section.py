@@ -58,6 +58,10 @@ def write(tmp_path, more):
             "toy.yaml:8: chain.keys = file; expected one of development, environment or null",
         ),
         (
+            "  backend: revm\n  settlement: barter\n",
+            "toy.yaml:8: chain.settlement = barter; expected one of netted, proof, direct",
+        ),
+        (
             "  backend: rpc\n  key: '0xabc'\n",
             'toy.yaml:8: chain.key = "0xabc"; unknown key; allowed: backend, url, keys, allow_main_network, settlement,'
             " every, challenge_window, block_time, block_times, confirmations, resend_after, gas_price_gwei,"

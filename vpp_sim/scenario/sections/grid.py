@@ -43,13 +43,16 @@ class ChainSpec(Spec):
     allow_main_network: bool = False
     """First of two switches without which ``rpc`` refuses a public main network; the other is the environment variable
     ``VPP_SIM_CHAIN_MAIN_NETWORK`` with the chain id."""
-    settlement: Literal["netted", "proof"] = "netted"
+    settlement: Literal["netted", "proof", "direct"] = "netted"
     """``netted``: one transaction a period moves every account's net amount. ``proof``: one Merkle root a period stands
-    for all balances and trades, and after the challenge window each account's balance is claimed against it."""
+    for all balances and trades, and after the challenge window each account's balance is claimed against it.
+    ``direct``: homes trade with each other by contract: each trade is opened by both signatures while its period lasts,
+    which locks the buyer's money, and after the challenge window meter readings pay the trades, and one transaction
+    moves the net amounts of all else."""
     every: DurationS = SECONDS_PER_HOUR
     """Length of a settlement period; a multiple of the clock's step."""
     challenge_window: DurationS = SECONDS_PER_HOUR
-    """How long a period that was settled can be disputed; with ``proof``, money moves only after it."""
+    """How long a period that was settled can be disputed; with ``proof`` and ``direct``, money moves only after it."""
     block_time: DurationS = 12
     """Time between two blocks; their mean if they are not regular."""
     block_times: Literal["regular", "exponential"] = "regular"
