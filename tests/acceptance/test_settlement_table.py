@@ -54,4 +54,4 @@ def test_the_last_line_is_one_object(script, monkeypatch, capsys) -> None:
     script.main()
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["gas_per_trade"]["netted"]["10"]["revm"] > 0
-    assert found["beside_gas"] == {"erc20_transfer": 34_311, "naive_order": 90_000, "lemlab_position": 208_000}
+    assert found["beside_gas"] == {"erc20_transfer": 34_300, "naive_order": 90_000, "lemlab_position": 208_000}
