@@ -171,8 +171,8 @@ class Adaptive:
     all, learns nothing.
 
     A home has one memory a side for all hours of the day: what it learnt while energy was scarce it carries to hours in
-    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less would
-    have been enough: sellers end up with the gain.
+    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less had
+    been enough: sellers end up with the gain.
 
     Parameters
     ----------
