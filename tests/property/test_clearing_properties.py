@@ -87,7 +87,7 @@ def _best_welfare_eur(book):
 
 
 @given(books(), st.sampled_from(EFFICIENT))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_efficient_auctions_reach_the_largest_welfare(book, mechanism):
     best = _best_welfare_eur(book)
     assert welfare_eur(mechanism.clear(book), book) == pytest.approx(best, abs=1e-6)
@@ -95,7 +95,7 @@ def test_efficient_auctions_reach_the_largest_welfare(book, mechanism):
 
 
 @given(books(minimum=st.sampled_from([0.0, 0.5, 2.0])), st.sampled_from([*RATIONAL, BillSharing()]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=90, deadline=None)
 def test_no_order_is_overfilled_or_filled_with_less_than_the_least(book, mechanism):
     clearing = mechanism.clear(book)
     bought_kwh, sold_kwh = filled(clearing, book)
@@ -109,7 +109,7 @@ def test_no_order_is_overfilled_or_filled_with_less_than_the_least(book, mechani
 
 
 @given(books(minimum=st.sampled_from([0.0, 0.5, 2.0])), st.sampled_from(RATIONAL))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=90, deadline=None)
 def test_nobody_trades_beyond_the_limit(book, mechanism):
     clearing = mechanism.clear(book)
     limit = np.zeros(book.buyer.size + book.seller.size)
@@ -119,19 +119,19 @@ def test_nobody_trades_beyond_the_limit(book, mechanism):
 
 
 @given(books(), st.sampled_from([*BALANCED, BillSharing()]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_balanced_mechanisms_take_no_fee(book, mechanism):
     assert (mechanism.clear(book).fee_eur_per_kwh == 0).all()
 
 
 @given(books(), st.sampled_from([*REDUCING, PayAsBid(spread="to_market")]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_reducing_auctions_and_the_spread_leave_a_surplus(book, mechanism):
     assert (mechanism.clear(book).fee_eur_per_kwh >= 0).all()
 
 
 @given(books())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_vcg_runs_a_deficit_and_pays_what_the_definition_says(book):
     clearing = Vcg().clear(book)
     assert clearing.surplus_eur <= 1e-9
@@ -147,7 +147,7 @@ def test_vcg_runs_a_deficit_and_pays_what_the_definition_says(book):
 
 
 @given(books(energy=st.just(1.0)), st.sampled_from(REDUCING))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_reducing_auctions_lose_at_most_the_least_valuable_trade_of_unit_books(book, mechanism):
     bids, asks = np.sort(book.bid_eur_per_kwh)[::-1], np.sort(book.ask_eur_per_kwh)
     both = min(bids.size, asks.size)
@@ -160,7 +160,7 @@ def test_reducing_auctions_lose_at_most_the_least_valuable_trade_of_unit_books(b
 
 
 @given(books(energy=st.just(1.0)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_on_unit_books_huang_is_trade_reduction(book):
     one, other = HuangMultiUnit().clear(book), TradeReduction().clear(book)
     for field in ("buyer", "seller", "energy_kwh", "price_eur_per_kwh", "fee_eur_per_kwh"):
@@ -168,7 +168,7 @@ def test_on_unit_books_huang_is_trade_reduction(book):
 
 
 @given(books(price=st.floats(0.0, 1.0)), st.sampled_from([MidMarketRate(), SupplyDemandRatio(), BillSharing()]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_community_saves_the_margin_between_retail_and_feed_in_on_what_it_trades(book, mechanism):
     clearing = mechanism.clear(book)
     buy_eur_per_kwh, sell_eur_per_kwh = blended_prices(clearing, book)
@@ -181,7 +181,7 @@ def test_a_community_saves_the_margin_between_retail_and_feed_in_on_what_it_trad
 
 
 @given(books(minimum=st.sampled_from([0.0, 1.0])), st.randoms(use_true_random=False), st.sampled_from(RATIONAL))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_book_may_stand_in_any_order(book, shuffler, mechanism):
     bids, asks = list(range(book.buyer.size)), list(range(book.seller.size))
     shuffler.shuffle(bids)
@@ -204,7 +204,7 @@ def test_the_book_may_stand_in_any_order(book, shuffler, mechanism):
 
 
 @given(books())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_money_paid_to_the_retailer_and_to_neighbours_is_money_received(book):
     clearing = MidMarketRate().clear(book)
     buy_eur_per_kwh, sell_eur_per_kwh = blended_prices(clearing, book)

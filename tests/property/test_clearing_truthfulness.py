@@ -73,14 +73,14 @@ def _best_lie_eur(mechanism, book, *, energies=(None,)):
     "mechanism", [Vcg(), McAfee(), TradeReduction(), HuangMultiUnit()], ids=lambda m: type(m).__name__
 )
 @given(book=UNIT)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_no_false_limit_pays_on_unit_books(mechanism, book):
     assert _best_lie_eur(mechanism, book) <= 1e-9
 
 
 @pytest.mark.parametrize("mechanism", [Vcg(), TradeReduction(), HuangMultiUnit()], ids=lambda m: type(m).__name__)
 @given(book=MULTI)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_no_false_limit_pays_with_orders_of_several_sizes(mechanism, book):
     assert _best_lie_eur(mechanism, book) <= 1e-9
 

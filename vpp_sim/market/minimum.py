@@ -18,7 +18,7 @@ from vpp_sim.market.protocol import Clearing, OrderBook
 __all__ = ["at_least_minimum", "without"]
 
 _ROUNDING = 1e-9
-"""Share of the least energy by which a fill may miss it: the error of running sums."""
+"""Share of the least energy by which a fill may miss it, and stay: the error of running sums."""
 
 
 def without(book: OrderBook, *, bids: BoolArray, asks: BoolArray) -> OrderBook:
@@ -44,7 +44,7 @@ def without(book: OrderBook, *, bids: BoolArray, asks: BoolArray) -> OrderBook:
 
 def _leaving(owner: IntArray, filled_kwh: FloatArray, minimum_kwh: float, *, queue: bool) -> BoolArray:
     """Return which orders of one side leave, shape (N,)."""
-    leaves: BoolArray = (filled_kwh > 0) & (filled_kwh < minimum_kwh * (1 - _ROUNDING))
+    leaves: BoolArray = (filled_kwh > 0) & (filled_kwh < minimum_kwh)
     short = np.flatnonzero(leaves)
     if short.size:
         room = int(filled_kwh[short].sum() / minimum_kwh + _ROUNDING)

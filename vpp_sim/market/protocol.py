@@ -161,8 +161,9 @@ class ClearingMechanism(Protocol):
     """A local market: orders in, trades out, nothing remembered in between.
 
     A mechanism leaves its book unchanged, gives the same clearing for the same book, never fills an order beyond its
-    energy and lists at most B + S - 1 pairs. A buyer pays, fee included, no more than its limit, and a seller is paid
-    no less than its own, unless the mechanism says that it looks at the community as a whole.
+    energy or with less than the book's least (:func:`~vpp_sim.market.minimum.at_least_minimum` sees to that), and lists
+    at most B + S - 1 pairs. A buyer pays, fee included, no more than its limit, and a seller is paid no less than its
+    own, unless the mechanism says that it looks at the community as a whole.
     """
 
     def clear(self, book: OrderBook) -> Clearing:

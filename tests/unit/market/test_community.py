@@ -56,12 +56,11 @@ def test_the_ratio_counts_all_orders_but_does_not_force_them():
     assert SupplyDemandRatio().clear(_book(60.0, 100.0, bid=0.0736)).traded_kwh == pytest.approx(60.0)
 
 
-def test_a_trace_of_sun_trades_at_the_retail_price_and_not_above():
-    # Rounding of s b / s may exceed b: the buyers' limit is b exactly.
-    for feed_in in (0.05, 0.07, 0.11, 0.13):
-        clearing = SupplyDemandRatio().clear(_book(1e-15, 100.0, retail=0.3, feed_in=feed_in, bid=0.3, ask=feed_in))
-        assert clearing.energy_kwh.size
-        assert clearing.market_eur_per_kwh <= 0.3
+def test_as_much_sun_as_demand_trades_at_the_feed_in_price_and_not_below():
+    # The formula gives 0.33 x 0.22 / (0.33 - 0.22 + 0.22) = 0.21999999999999997, which sellers at 0.22 would refuse.
+    clearing = SupplyDemandRatio().clear(_book(100.0, 100.0, retail=0.33, feed_in=0.22, bid=0.33, ask=0.22))
+    assert clearing.traded_kwh == pytest.approx(100.0)
+    assert clearing.market_eur_per_kwh == 0.22
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def test_rounding_leaves_no_slivers():
     # Three asks of 0.1 fill a bid of 0.3 but for 5e-17: the fourth must not sell that.
     clearing = ContinuousDoubleAuction().clear(_book([(4, 0.3, 1)], [(place, 0.1, 0) for place in range(4)]))
     assert clearing.seller.tolist() == [0, 1, 2]
+    # Ten of 0.1 fill a bid of 1 that rests but for 1e-16: the eleventh must not.
+    clearing = ContinuousDoubleAuction().clear(_book([(0, 1, 1)], [(place, 0.1, 0) for place in range(1, 12)]))
+    assert clearing.seller.tolist() == list(range(1, 11))
 
 
 @pytest.mark.parametrize(

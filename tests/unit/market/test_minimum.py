@@ -9,7 +9,8 @@ from vpp_sim.market.clearing import MidMarketRate, UniformPrice
 from vpp_sim.market.community import BillSharing
 from vpp_sim.market.continuous import ContinuousDoubleAuction
 from vpp_sim.market.merit import efficient_welfare_eur
-from vpp_sim.market.pairing import pro_rata
+from vpp_sim.market.minimum import at_least_minimum
+from vpp_sim.market.pairing import at_one_price, in_proportion, pairs, pro_rata
 from vpp_sim.market.protocol import OrderBook
 from vpp_sim.market.truthful import HuangMultiUnit, McAfee, TradeReduction
 from vpp_sim.market.vcg import Vcg
@@ -67,9 +68,25 @@ def test_reducing_auctions_ask_again_with_the_marginal_order():
 
 
 def test_a_fill_that_misses_the_least_by_rounding_stays():
-    # 0.1 three times of 0.3 is 0.3 less 5e-17 in running sums.
-    book = _book([(0.1, 0.5)] * 3, [(0.3, 0.0)], 0.1)
-    assert _fills(UniformPrice(), book) == [[0.1, 0.1, 0.1], [0.3]]
+    # 3 x 0.3 is 0.8999999999999999, and the third bid gets 0.29999999999999993.
+    book = _book([(0.3, 0.5)] * 3, [(3 * 0.3, 0.0)], 0.3)
+    assert _fills(UniformPrice(), book) == [[0.3, 0.3, 0.3], [0.9]]
+
+
+def test_of_equally_filled_orders_the_lower_ids_stay():
+    # Running sums give the third bid the most, by rounding.
+    book = _book([(4, 0.5)] * 3, [(2, 0.0)], 0.9)
+    clearing = clear_by_pairs(book)
+    assert clearing.buyer.tolist() == [0, 1]
+    assert clearing.energy_kwh.tolist() == [1.0, 1.0]
+
+
+def clear_by_pairs(book):
+    def share(some):
+        fills = in_proportion(some.bid_kwh, some.ask_kwh)
+        return at_one_price(*pairs(some.buyer, fills[0], some.seller, fills[1]), 0.25)
+
+    return at_least_minimum(book, share)
 
 
 def test_refused_orders_do_not_count_for_the_share():

@@ -121,6 +121,13 @@ def test_equal_parts(wanted, offered, bought, sold):
     assert found[1] == pytest.approx(sold)
 
 
+def test_all_is_given_up_to_an_empty_side_whatever_the_rounding():
+    # Their sum differs from their running sum in the last digit.
+    wanted = np.array([0.27, 0.041, 0.017, 0.813, 0.913, 0.607, 0.729, 0.544, 0.935, 0.816]) / 3
+    for scale in np.linspace(1.0, 2.0, 50):
+        assert in_equal_parts(scale * wanted, np.empty(0))[0] == pytest.approx(np.zeros(10), abs=1e-12)
+
+
 def test_equal_parts_of_very_unequal_sides_do_not_lose_the_smaller():
     bids, asks = [(1e4 * (1 + place / 7), 9.0) for place in range(9)], [(1e-6, 1.0)]
     clearing = HuangMultiUnit().clear(_book([*bids, (1e6, 8.0)], [*asks, (1e6, 2.0)]))
