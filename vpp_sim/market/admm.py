@@ -38,6 +38,9 @@ _STRETCH = 2.0
 _NEAR = 2.0
 """Steepnesses by which the agreed price may lie from the limit of the order that sets it."""
 
+_TAIL = 1e-3
+"""Share of the trade whose limits do not bound the price: what orders out of merit still hold when rounds end."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExchangeProblem:
@@ -156,7 +159,8 @@ def solve_exchange(
 
     The primal residual is :math:`\bar x`; the dual one the root mean square of
     :math:`\rho \bigl((x_i - \bar x) - (x_i - \bar x)_\text{before}\bigr)`. It stops when the first is below `tolerance`
-    times the prosumers' root mean square size and the second below `tolerance` times the range of marginal costs. Where
+    times the prosumers' root mean square size, with all that is left over below ten times `tolerance` of what is traded
+    (or a hundredth of a prosumer), and the second below `tolerance` times the range of marginal costs. Where
     one residual is `adapt_above` times the other in those units, the penalty doubles or halves; it does so ever more
     seldom, so that it ends fixed and the method's proof of convergence holds. What is then still left over is divided
     over those with room.
@@ -217,7 +221,7 @@ def solve_exchange(
         price += penalty * left_kwh
         moved = penalty * _root_mean_square(fair_kwh - before)
         history.append((abs(left_kwh), moved, penalty))
-        primal, dual = abs(left_kwh) / size_kwh, moved / range_eur_per_kwh
+        primal, dual = _primal(energy_kwh, left_kwh, size_kwh), moved / range_eur_per_kwh
         converged = primal <= tolerance and dual <= tolerance
         if converged:
             break
@@ -235,6 +239,12 @@ def _scales(problem: ExchangeProblem) -> tuple[float, float]:
     bounds = np.stack([problem.lower_kwh, problem.upper_kwh])
     marginal = problem.slope_eur_per_kwh + problem.curvature_eur_per_kwh2 * bounds
     return size or 1.0, float(np.ptp(marginal)) if marginal.size and np.ptp(marginal) > 0 else 1.0
+
+
+def _primal(energy_kwh: FloatArray, left_kwh: float, size_kwh: float) -> float:
+    """Return what is left over: of a prosumer's size in the mean, or of a tenth of the trade in all if that is more."""
+    traded_kwh = float(np.abs(energy_kwh).sum()) / 2
+    return max(abs(left_kwh) / size_kwh, abs(left_kwh) * energy_kwh.size / max(10 * traded_kwh, size_kwh / 100))
 
 
 def _middle(values: FloatArray) -> float:
@@ -258,12 +268,13 @@ class Decentralised:
     r"""Clear a book without a centre: its orders agree by :func:`solve_exchange`.
 
     An order's limit price is its marginal utility. Flat utilities make ADMM slow, since a price that is off by little
-    turns an order over; so each is tilted, to fall over its energy by `steepness` times the range of all limits. The
-    trades lose at most about that share of the range for each kilowatt-hour traded against the uniform-price auction.
+    turns an order over; so each is tilted, to fall over its energy by `steepness` times the range of all limits.
+    Against the uniform-price auction the trades lose about that share of the range for each kilowatt-hour, mostly much
+    less.
 
-    The price is the agreed one, moved to the nearest limit if one lies within that tilt; orders that it refuses do not
-    trade, and what is left over on the longer side is taken off its marginal orders. So nobody trades beyond its limit
-    even if the rounds ended too early, which is logged.
+    The price is the agreed one, moved between the limits of the marginal orders that trade, and to the nearest limit if
+    one lies within that tilt. Orders that it refuses do not trade, and what is left over on the longer side is taken
+    off its marginal orders. So nobody trades beyond its limit even if the rounds ended too early, which is logged.
 
     Parameters
     ----------
@@ -323,22 +334,34 @@ class Decentralised:
         result = self.agree(book)
         if not result.converged:
             logger.warning("prosumers did not agree in %d rounds", result.iterations)
+        bought_kwh = np.maximum(result.energy_kwh[: book.buyer.size], 0.0)
+        sold_kwh = np.maximum(-result.energy_kwh[book.buyer.size :], 0.0)
+        low = _last(book.ask_eur_per_kwh, sold_kwh)
+        high = -_last(-book.bid_eur_per_kwh, bought_kwh)
+        price = min(max(result.price_eur_per_kwh, low), high)
         limit = np.concatenate([book.bid_eur_per_kwh, book.ask_eur_per_kwh])
-        price = result.price_eur_per_kwh
         nearest = float(limit[np.argmin(np.abs(limit - price))]) if limit.size else price
-        if abs(nearest - price) <= _NEAR * self.steepness * _range(limit):
+        if low <= nearest <= high and abs(nearest - price) <= _NEAR * self.steepness * _range(limit):
             price = nearest
         bids, asks = np.flatnonzero(book.bid_eur_per_kwh >= price), np.flatnonzero(book.ask_eur_per_kwh <= price)
-        bought_kwh = np.maximum(result.energy_kwh[: book.buyer.size][bids], 0.0)
-        sold_kwh = np.maximum(-result.energy_kwh[book.buyer.size :][asks], 0.0)
+        bought_kwh, sold_kwh = bought_kwh[bids], sold_kwh[asks]
         traded_kwh = min(float(bought_kwh.sum()), float(sold_kwh.sum()))
         bought_kwh = _up_to(traded_kwh, bought_kwh, first=-book.bid_eur_per_kwh[bids])
         sold_kwh = _up_to(traded_kwh, sold_kwh, first=book.ask_eur_per_kwh[asks])
         return at_one_price(*pairs(book.buyer[bids], bought_kwh, book.seller[asks], sold_kwh), price)
 
 
+def _last(cost_eur_per_kwh: FloatArray, energy_kwh: FloatArray) -> float:
+    """Return the cost of the marginal order, but for the dearest sliver of the energy; minus infinity for none."""
+    order = np.argsort(cost_eur_per_kwh, kind="stable")
+    so_far = np.cumsum(energy_kwh[order])
+    if not so_far.size or not so_far[-1]:
+        return -math.inf
+    return float(cost_eur_per_kwh[order[np.searchsorted(so_far, (1 - _TAIL) * so_far[-1])]])
+
+
 def _up_to(traded_kwh: float, energy_kwh: FloatArray, *, first: FloatArray) -> FloatArray:
-    """Cut the energies down to a sum of `traded_kwh`, last those with the lowest `first`."""
+    """Cut the energies down to a sum of `traded_kwh`; those with the lowest `first` are cut last."""
     order = np.argsort(first, kind="stable")
     before = np.cumsum(energy_kwh[order]) - energy_kwh[order]
     kept = np.empty_like(energy_kwh)
