@@ -27,7 +27,7 @@ import numpy as np  # noqa: E402
 from community import CASES, DAYS, SIZES, Case, Draws, community  # noqa: E402
 from drawing import draw_mechanisms, draw_zhou  # noqa: E402
 from measure import LIE_HOURS, measure  # noqa: E402
-from mechanisms import TARGETS, load  # noqa: E402
+from mechanisms import ARGUMENTS, load  # noqa: E402
 from strategies import learn, learn_all  # noqa: E402
 from tables import table_of  # noqa: E402
 
@@ -95,7 +95,7 @@ def cases(*, jobs: int, quick: bool) -> dict[str, Any]:
 
     def table(figure: str, fold: Callable[[Any], Any]) -> dict[str, dict[str, Any]]:
         stated = [case for case in chosen if figure != "zhou" or case.bidding == "truthful"]
-        return {name: {case.name: fold(over_seeds(name, case, figure)) for case in stated} for name in TARGETS}
+        return {name: {case.name: fold(over_seeds(name, case, figure)) for case in stated} for name in ARGUMENTS}
 
     found: dict[str, Any] = {figure: table(figure, _mean) for figure in (*PLAIN, "zhou")}
     found["zhou_overall"] = {
@@ -112,8 +112,8 @@ def cases(*, jobs: int, quick: bool) -> dict[str, Any]:
 
 
 def _case(case: Case, seed: int, *, days: int, lie_hours: Sequence[int]) -> dict[str, Any]:
-    lying = [name for name in TARGETS if case.homes <= NOT_LYING.get(name, case.homes)]
-    return measure(case, seed, tuple(TARGETS), lying, days=days, lie_hours=lie_hours)
+    lying = [name for name in ARGUMENTS if case.homes <= NOT_LYING.get(name, case.homes)]
+    return measure(case, seed, tuple(ARGUMENTS), lying, days=days, lie_hours=lie_hours)
 
 
 def _overall(six: dict[str, float]) -> float:
@@ -146,7 +146,7 @@ def speed(*, jobs: int, quick: bool) -> dict[str, Any]:
     net, noon = people.load_kwh - people.sun_kwh, 2 * 24 + 12
     book = Draws(case, 0, len(net)).book(noon, net[noon])
     return {
-        "clear_10000_ms": {name: _median_ms(partial(load(name, case.homes).clear, book)) for name in TARGETS},
+        "clear_10000_ms": {name: _median_ms(partial(load(name, case.homes).clear, book)) for name in ARGUMENTS},
         "timed_orders": int(book.buyer.size + book.seller.size),
     }
 

@@ -84,7 +84,7 @@ def test_gains_residual_and_lost_trades_are_the_whole(study) -> None:
     net = people.load_kwh - people.sun_kwh
     draws = community.Draws(case, 0, 24)
     best = measure.largest_welfare(draws, net)
-    for name in mechanisms.TARGETS:
+    for name in mechanisms.ARGUMENTS:
         found = measure.stated(measure.trade(mechanisms.load(name, 13), draws, net, best), None, None)
         shares = found["buyers_share"] + found["sellers_share"] + found["budget_residual"]
         assert shares == pytest.approx(found["welfare_share"], abs=1e-9), name
