@@ -21,6 +21,8 @@ KIND_OF = {
     "stackelberg_optimistic": "blue",
     "stackelberg_pessimistic": "blue",
 }
+LINES = (("-", "together as flat"), ("--", "together as at marginal cost, the best"))
+
 FAR = ("critical_peak", "pass_through_promised")
 """So far off that the others would fall together: their figures are written below the plot."""
 
@@ -50,30 +52,25 @@ def draw_gains(cases: Mapping[str, Any], path: Path) -> None:
                 off.append(f"{name} {profit['mean']:+,.0f}, {row['consumer_surplus_eur']['mean']:+,.0f}")
             else:
                 _point(axis, name, profit, row["consumer_surplus_eur"])
-        _frontiers(axis, {"flat": 0.0, "marginal cost": efficient - start})
-        axis.set_title(f"prices of {year}")
+        _frontiers(axis, efficient - start)
+        axis.set_title(f"prices of {year}: together at most {efficient - start:+,.0f}")
         axis.set_xlabel("profit against flat [EUR a year]\noff the plot: " + ";\n".join(off))
     panels[0].set_ylabel("consumer surplus against flat [EUR a year]")
     shown = [name for name in KIND_OF if name not in FAR]
     handles = [panels[0].plot([], [], **_look(name), linestyle="", label=name)[0] for name in shown]
+    grey = {"color": style.GREY, "linewidth": 0.8}
+    handles += [panels[0].plot([], [], linestyle=look, label=label, **grey)[0] for look, label in LINES]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     style.save(figure, path)
 
 
-def _frontiers(axis: Any, totals: Mapping[str, float]) -> None:
-    """Draw lines of equal profit and surplus together, within what the points span."""
+def _frontiers(axis: Any, best: float) -> None:
+    """Draw lines of equal profit and surplus together, that of flat and the best, within what the points span."""
     low, high = axis.get_xlim()
     bottom, top = axis.get_ylim()
-    top = max(top, 1.1 * max(totals.values()))
-    for name, total in totals.items():
-        axis.plot([low, high], [total - low, total - high], color=style.LIGHT, zorder=0)
-        left, right = max(low, total - top), min(high, total - bottom)
-        place = left + 0.5 * (right - left)
-        side = -1 if total else 1  # above the lower line, below the upper: between them both are read
-        axis.annotate(
-            f"{name}: together {total:+,.0f}", (place, total - place), color=style.GREY, fontsize=7, textcoords="offset points",
-            xytext=(3 * side, 3 * side), ha="left" if side > 0 else "right", va="bottom" if side > 0 else "top",
-        )  # fmt: skip
+    top = max(top, 1.1 * best)
+    for total, (look, _) in zip((0.0, best), LINES, strict=True):
+        axis.plot([low, high], [total - low, total - high], color=style.GREY, linestyle=look, linewidth=0.8, zorder=0)
     axis.set(xlim=(low, high), ylim=(bottom, top))
 
 
