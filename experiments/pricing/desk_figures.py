@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vpp_sim.figures import style
 
 KIND_OF = {
@@ -23,10 +21,12 @@ KIND_OF = {
     "stackelberg_optimistic": "blue",
     "stackelberg_pessimistic": "blue",
 }
-NEAR_EUR = 10.0
-"""Up to here axes are linear, beyond logarithmic [EUR]."""
+LINES = (("-", "together as flat"), ("--", "together as at marginal cost, the best"))
 
-MARKERS = {"stackelberg_optimistic": "^", "stackelberg_pessimistic": "v", "critical_peak": "s", "pass_through": "D"}
+FAR = ("critical_peak", "pass_through_promised")
+"""So far off that the others would fall together: their figures are written below the plot."""
+
+MARKERS = {"stackelberg_optimistic": "^", "stackelberg_pessimistic": "v", "pass_through": "D"}
 COMPARED = ("profit", "stackelberg_optimistic", "stackelberg_pessimistic")
 TRUTH_NAMES = {"elastic": "smooth", "mixed": "smooth\nand shifting", "tied": "as believed,\nunwilling at ties"}
 
@@ -41,28 +41,37 @@ def draw_all(figures: Mapping[str, Any], folder: Path) -> None:
 @style.styled
 def draw_gains(cases: Mapping[str, Any], path: Path) -> None:
     """Draw consumer surplus over profit, both against the flat tariff, for homes that shift too."""
-    figure, panels = style.axes(1, len(cases), height_in=3.9, share_x=False)
+    figure, panels = style.axes(1, len(cases), height_in=4.2, share_x=False)
     for axis, (year, truths) in zip(panels, cases.items(), strict=True):
         found, efficient = truths["mixed"]["tariffs"], truths["mixed"]["efficient_eur"]["mean"]
         start = found["flat"]["profit_eur"]["mean"]
+        off = []
         for name, row in found.items():
-            profit, surplus = row["profit_eur"], row["consumer_surplus_eur"]
-            _point(axis, name, {key: value - start for key, value in profit.items()}, surplus)
-        axis.set_xscale("symlog", linthresh=NEAR_EUR)
-        axis.set_yscale("symlog", linthresh=NEAR_EUR)
-        low, high = axis.get_xlim()
-        reach = np.linspace(low, high, 2_000)
-        for total, text in ((0.0, "flat"), (efficient - start, "marginal cost")):
-            axis.plot(reach, total - reach, color=style.LIGHT, zorder=0)
-            axis.annotate(
-                f"{text}: together {total:+,.0f}", (low, total - low), color=style.GREY, fontsize=7, xytext=(4, -8),
-                textcoords="offset points",
-            )  # fmt: skip
-        axis.set(xlim=(low, high), title=f"prices of {year}", xlabel="profit against flat [EUR a year]")
+            profit = {key: value - start for key, value in row["profit_eur"].items()}
+            if name in FAR:
+                off.append(f"{name} {profit['mean']:+,.0f}, {row['consumer_surplus_eur']['mean']:+,.0f}")
+            else:
+                _point(axis, name, profit, row["consumer_surplus_eur"])
+        _frontiers(axis, efficient - start)
+        axis.set_title(f"prices of {year}: together at most {efficient - start:+,.0f}")
+        axis.set_xlabel("profit against flat [EUR a year]\noff the plot: " + ";\n".join(off))
     panels[0].set_ylabel("consumer surplus against flat [EUR a year]")
-    handles = [panels[0].plot([], [], **_look(name), linestyle="", label=name)[0] for name in KIND_OF]
+    shown = [name for name in KIND_OF if name not in FAR]
+    handles = [panels[0].plot([], [], **_look(name), linestyle="", label=name)[0] for name in shown]
+    grey = {"color": style.GREY, "linewidth": 0.8}
+    handles += [panels[0].plot([], [], linestyle=look, label=label, **grey)[0] for look, label in LINES]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     style.save(figure, path)
+
+
+def _frontiers(axis: Any, best: float) -> None:
+    """Draw lines of equal profit and surplus together, that of flat and the best, within what the points span."""
+    low, high = axis.get_xlim()
+    bottom, top = axis.get_ylim()
+    top = max(top, 1.1 * best)
+    for total, (look, _) in zip((0.0, best), LINES, strict=True):
+        axis.plot([low, high], [total - low, total - high], color=style.GREY, linestyle=look, linewidth=0.8, zorder=0)
+    axis.set(xlim=(low, high), ylim=(bottom, top))
 
 
 def _look(name: str) -> dict[str, Any]:

@@ -32,7 +32,9 @@ from vpp_sim.pricing.tariffs import CriticalPeak, PassThrough, TimeOfUse
 SEEDS = (0, 1, 2, 3, 4)
 QUICK_DAYS = 3
 CAP = 2.5
-DITHER, TAUGHT_DAYS, CROSS_SD = 0.05, 60, 0.05
+DITHER, TAUGHT_DAYS, CROSS_SD, LEAST_ELASTICITY = 0.05, 60, 0.05, 0.02
+INDEPENDENT_SHARE = 0.1
+"""Errors of an hour and the next correlate by about 0.8: ten hours tell what one independent hour would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def set_while_learning(
 ) -> tuple[Made, ElasticityLearner]:
     """Return the prices of a pricer that learns the response from meters, and explores for its first sixty days."""
     customers, rng = planted(year.homes, seed, truth), np.random.default_rng((11, seed))
-    learner = ElasticityLearner(replace(literature_prior(), cross_sd=CROSS_SD), forgetting=1.0, groups=HOURS)
+    prior = replace(literature_prior(), cross_sd=CROSS_SD)
+    learner = ElasticityLearner(prior, forgetting=1.0, groups=HOURS, independent_share=INDEPENDENT_SHARE)
     solved, prices = [], np.zeros((len(days), HOURS))
     metered: dict[int, FloatArray] = {}
     for row, day in enumerate(days):
@@ -159,13 +162,17 @@ def _teach(
     learner: ElasticityLearner, year: Year, day: int, price: FloatArray, metered: Mapping[int, FloatArray]
 ) -> None:
     expected = year.expected_kwh(day).sum(axis=0)
-    learner.update(metered[day], expected, price, year.default, group=np.arange(HOURS))
+    precision = (expected / expected.max()) ** 2  # the sun leaves little to draw at noon, and that little is uncertain
+    learner.update(metered[day], expected, price, year.default, group=np.arange(HOURS), weight=precision)
 
 
 def matrix_of(learner: ElasticityLearner) -> FloatArray:
-    """Return what was learnt as a matrix, of which no more may move elsewhere than leaves a step."""
+    """Return what was learnt as a matrix, but no less than the weak end of the literature: prices would run wild.
+
+    No more may move elsewhere than leaves a step.
+    """
     own, cross = (float(term) for term in learner.posterior.mean)
-    own = min(own, 0.0)
+    own = min(own, -LEAST_ELASTICITY)
     return spread_out(own, float(np.clip(cross, 0.0, -own)), HOURS)
 
 
