@@ -59,7 +59,7 @@ def test_a_trade_booked_at_another_price(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_token_transfer_that_goes_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = Netted.begin
 
-    def astray(self: Netted, statement: Statement) -> Any:
+    def astray(self: Netted, statement: Statement, openings: Any = ()) -> Any:
         if statement.period == 3:
             amount = statement.amount_micro_eur.copy()
             amount[[0, 1]] += [1, -1]

@@ -20,6 +20,7 @@ def test_the_same_scenario_gives_the_same_bytes(tmp_path: Path) -> None:
         "events.parquet",
         "forecasts.parquet",
         "ledger.parquet",
+        "prices.parquet",
         "prosumers.parquet",
         "timeseries.parquet",
         "trades.parquet",

@@ -177,6 +177,7 @@ def write_chain(path: Path, run: SettledRun) -> None:
         columns=["step", "buyer", "seller", "energy_kwh", "delivered_kwh", "price_eur_per_kwh"],
     )
     trades["time"] = pd.to_datetime(START_S + STEP_S * trades["step"], unit="s", utc=True).dt.as_unit("ms")
+    trades["fee_eur_per_kwh"] = 0.0
     trades["amount_eur"] = trades["delivered_kwh"] * trades["price_eur_per_kwh"]
     write_frame(trades, path, "trades")
     write_frame(pd.DataFrame(chain_rows(run)), path, "chain")

@@ -73,7 +73,10 @@ def test_prices_of_a_day_are_charged_on_that_day_whatever_its_length(tmp_path: P
 def hourly_and_quarterly(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("steps")
     for step in ("1h", "15min"):
-        simulate_in(folder / step, light_scenario(clock__step=step, demand_response__kind="none", ess__kind="idle"))
+        # scenarios of a finer day would be others
+        bids = {"pricing__wholesale__kind": "newsvendor"}
+        plain = light_scenario(clock__step=step, demand_response__kind="none", ess__kind="idle", **bids)
+        simulate_in(folder / step, plain)
     return tuple(pd.read_parquet(folder / step / "timeseries.parquet") for step in ("1h", "15min"))  # type: ignore[return-value]
 
 

@@ -32,7 +32,7 @@ def test_same_tables_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_run_tables(run_data(homes=3, days=2), tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.parquet"))
-    assert len(files) == 13
+    assert len(files) == 15
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 

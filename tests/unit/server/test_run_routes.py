@@ -62,6 +62,7 @@ def test_detail_holds_manifest_and_scenario(client, results: Path) -> None:  # t
         "prosumers",
         "batteries",
         "trades",
+        "prices",
         "forecasts",
         "ledger",
         "chain",
