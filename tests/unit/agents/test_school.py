@@ -1,0 +1,85 @@
+"""The retail desk learns from meters what homes do when prices move, and says what moved a price."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.scenarios import light_scenario, simulate_in
+from tests.support.worlds import OpenWorld
+from vpp_sim.agents.school import School
+from vpp_sim.kernel.clock import Clock
+from vpp_sim.kernel.messages import Flexible, Forecast, Tariff
+from vpp_sim.kernel.phases import Phase
+from vpp_sim.pricing.elasticity import ElasticityLearner, ElasticityPrior
+from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
+
+DAYS, DEFAULT = 60, 0.30
+FORESEEN_KW = 10.0 + 3.0 * np.sin(np.arange(24) / 24 * 2 * np.pi)
+
+
+def attended(elasticity: float, prices: np.ndarray, noise: float = 0.02) -> School:
+    """Return a school after days at given prices, whose homes answer with `elasticity`."""
+    world, clock = OpenWorld(), Clock.of_days("2017-07-03", days=DAYS, step_s=3600, timezone="UTC")
+    rng = np.random.default_rng(5)
+    school = School(
+        world,
+        clock,
+        learner=ElasticityLearner(ElasticityPrior(own=-0.05), groups=24, forgetting=1.0),
+        options=RetailOptions(),
+        exploration=0.0,
+        rng=rng,
+    )
+    problem = RetailProblem(np.ones((1, 24)), np.full(24, 0.05), np.full(24, DEFAULT), 0.1, np.full(24, 0.03))
+    for step in range(24 * DAYS):
+        day, hour = divmod(step, 24)
+        first = max(day - 1, 0) * 24
+        shown = prices[first : (day + 1) * 24]
+        world.put(step, tariff=Tariff(first, shown, np.full_like(shown, 0.03), np.full_like(shown, DEFAULT), 24))
+        if not hour:
+            fleet_kw = np.repeat(FORESEEN_KW[:, None], 3, axis=1)
+            world.put(step, forecast=Forecast(step, 24, (0.1, 0.5, 0.9), np.zeros((1, 24)), fleet_kw, 0 * fleet_kw))
+        world.enter(step, Phase.PRICE)
+        school.attend(step)
+        if not hour:
+            school.taught(problem, range(step, step + 24))
+        answer = (prices[step] / DEFAULT) ** elasticity * np.exp(noise * rng.standard_normal())
+        world.put(step, flexible=Flexible(np.array([FORESEEN_KW[hour] * answer])))
+    return school
+
+
+def test_a_planted_elasticity_is_learnt_from_meters() -> None:
+    prices = DEFAULT * np.random.default_rng(1).uniform(0.7, 1.3, 24 * DAYS)
+    own, own_sd = attended(-0.25, prices).believed
+    assert own == pytest.approx(-0.25, abs=4 * own_sd)
+    assert own_sd < 0.01
+
+
+def test_prices_that_never_move_teach_nothing() -> None:
+    assert attended(-0.25, np.full(24 * DAYS, DEFAULT)).believed == pytest.approx((-0.05, 0.03), abs=1e-9)
+
+
+def test_a_price_that_is_dear_at_the_same_hour_every_day_teaches_nothing() -> None:
+    """Whether homes draw less then because of the price, or the forecast is always too high then, nobody can tell."""
+    daily = DEFAULT * np.linspace(0.7, 1.3, 24)
+    assert attended(-0.25, np.tile(daily, DAYS)).believed == pytest.approx((-0.05, 0.03), abs=1e-9)
+
+
+def test_parts_add_up_to_the_prices_that_homes_paid(tmp_path: Path) -> None:
+    options = {"pricing__retail__learns_elasticity": True, "pricing__retail__exploration": 0.1}
+    simulate_in(tmp_path, light_scenario(clock__days=2, **options))
+    prices = pd.read_parquet(tmp_path / "prices.parquet")
+    paid = pd.read_parquet(tmp_path / "timeseries.parquet")["buy_eur_per_kwh"]
+    names = ("default", "markup", "wholesale", "demand", "elasticity", "limits", "exploration")
+    parts = prices[[f"{name}_eur_per_kwh" for name in names]]
+    np.testing.assert_allclose(parts.sum(axis=1), prices["buy_eur_per_kwh"], atol=1e-12)
+    np.testing.assert_array_equal(prices["buy_eur_per_kwh"], paid)
+    assert prices["step"].tolist() == list(range(48))
+    assert prices["exploration_eur_per_kwh"].abs().max() > 0.005
+    assert (prices["elasticity_sd"] > 0).all()
+
+
+def test_prices_that_are_not_to_be_explained_are_not(tmp_path: Path) -> None:
+    simulate_in(tmp_path, light_scenario(pricing__retail__explains=False))
+    assert pd.read_parquet(tmp_path / "prices.parquet").empty
