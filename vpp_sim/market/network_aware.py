@@ -29,7 +29,7 @@ from vpp_sim.market.clearing import UniformPrice
 from vpp_sim.market.minimum import at_least_minimum
 from vpp_sim.market.network_aware_limits import Breach, FeederLimits, FeederModel
 from vpp_sim.market.network_aware_program import Dispatch, dispatch, drawn_kwh
-from vpp_sim.market.pairing import pairs
+from vpp_sim.market.pairing import match, pairs
 from vpp_sim.market.protocol import Clearing, OrderBook
 
 __all__ = ["BindingLimit", "NetworkAware", "NodalClearing"]
@@ -42,8 +42,8 @@ _INSIDE = 1e-6
 _SAME = 1e-4
 """Error of the linear feeder at its own solution from which it is linearised again [pu, or share of a rating]."""
 
-_SLIVER = 1e-9
-"""Share of an order below which a fill is rounding."""
+_END = 1e-6
+"""Length of the end of a queue of orders, as a share of the shorter queue: more than rounding, and no more."""
 
 _HALVINGS = 12
 
@@ -286,16 +286,23 @@ def _welfare_eur(book: OrderBook, solved: Dispatch) -> float:
 
 
 def _level(book: OrderBook, node: IntArray, solved: Dispatch, k: float) -> float:
-    """Return the price without congestion, `k` of the way through the range at which nobody would trade otherwise."""
+    """Return the price without congestion, `k` of the way through the range at which nobody would trade otherwise.
+
+    Once congestion is taken off every limit price, the best trades are those of a single market; its two queues cross
+    at the range. Fills would say the same but for rounding: that of a long running sum is more than a small order.
+    """
+    if not (solved.bought_kwh.any() and solved.sold_kwh.any()):
+        return float("nan")
     bid = book.bid_eur_per_kwh - solved.congestion_eur_per_kwh[node[book.buyer]]
     ask = book.ask_eur_per_kwh - solved.congestion_eur_per_kwh[node[book.seller]]
-    buys, sells = solved.bought_kwh > _SLIVER * book.bid_kwh, solved.sold_kwh > _SLIVER * book.ask_kwh
-    wants_more = solved.bought_kwh < (1 - _SLIVER) * book.bid_kwh
-    offers_more = solved.sold_kwh < (1 - _SLIVER) * book.ask_kwh
-    if not (buys.any() and sells.any()):
-        return float("nan")
-    low = max(ask[sells].max(), bid[wants_more].max(initial=-np.inf))
-    high = min(bid[buys].min(), ask[offers_more].min(initial=np.inf))
+    bids, asks = np.lexsort((book.buyer, -bid)), np.lexsort((book.seller, ask))
+    # At the end of each queue stands an order that nobody accepts.
+    end_kwh = _END * min(book.bid_kwh.sum(), book.ask_kwh.sum())
+    at_bid, at_ask, _ = match(np.append(book.bid_kwh[bids], end_kwh), np.append(book.ask_kwh[asks], end_kwh))
+    bid, ask = np.append(bid[bids], -np.inf)[at_bid], np.append(ask[asks], np.inf)[at_ask]
+    count = int(np.count_nonzero(bid >= ask))
+    low = max(ask[:count].max(initial=-np.inf), bid[count])
+    high = min(bid[:count].min(initial=np.inf), ask[count])
     return float(k * high + (1 - k) * low)
 
 

@@ -14,6 +14,9 @@ from vpp_sim.market.protocol import OrderBook
 
 __all__ = ["Dispatch", "dispatch", "drawn_kwh"]
 
+_TOLERANCE = 1e-10
+"""The solver's tightest tolerance [kWh and EUR/kWh]; its usual one of 1e-7 is more than a small order."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dispatch:
@@ -129,22 +132,28 @@ def dispatch(book: OrderBook, node: IntArray, per_kwh: FloatArray, room: FloatAr
     whole = sparse.coo_array(np.concatenate([np.zeros(steps), np.ones(nodes)])[None])
     matters = np.flatnonzero(np.concatenate([per_kwh, per_kwh]).any(axis=1))
     limited = np.concatenate([per_kwh, -per_kwh])[matters]
+    # In kWh at the node that moves it most, so that one tolerance suits all; the solver takes what is small for zero.
+    in_kwh = 1 / np.abs(limited).max(axis=1, initial=0.0)
     top = np.concatenate([bids.capacity_kwh, asks.capacity_kwh, np.full(nodes, np.inf)])
     solved = linprog(
         np.concatenate([-bids.price_eur_per_kwh, asks.price_eur_per_kwh, np.zeros(nodes)]),
-        A_ub=sparse.hstack([sparse.coo_array((matters.size, steps)), sparse.coo_array(limited)]),
-        b_ub=room[matters],
+        A_ub=sparse.hstack([sparse.coo_array((matters.size, steps)), sparse.coo_array(limited * in_kwh[:, None])]),
+        b_ub=room[matters] * in_kwh,
         A_eq=sparse.vstack([balance, whole]),
         b_eq=np.zeros(nodes + 1),
         bounds=np.stack([np.concatenate([np.zeros(steps), np.full(nodes, -np.inf)]), top], axis=1),
         method="highs-ds",
         # With many steps and few rows, presolving takes ten times as long as the simplex method itself.
-        options={"presolve": False},
+        options={
+            "presolve": False,
+            "primal_feasibility_tolerance": _TOLERANCE,
+            "dual_feasibility_tolerance": _TOLERANCE,
+        },
     )
     if solved.status != 0:
         raise SolveError(f"no network-aware clearing of {steps} steps at {nodes} nodes: {solved.message}")
     shadow = np.zeros(room.size)
-    shadow[matters] = np.maximum(-np.asarray(solved.ineqlin.marginals), 0.0)
+    shadow[matters] = np.maximum(-np.asarray(solved.ineqlin.marginals), 0.0) * in_kwh
     rows = per_kwh.shape[0]
     return Dispatch(
         bids.fills(solved.x[: bids.node.size]),

@@ -118,6 +118,57 @@ def test_without_a_limit_that_binds_it_trades_as_the_uniform_price(feeder):
         assert (cleared.binding, cleared.broken, cleared.rounds) == ((), (), 1)
 
 
+_TINY = [(2 + i, 1e-9 * (1 + i), 0.24 - 0.01 * i) for i in range(8)]
+"""Bids that 300.1 kWh before them in a queue round off: 300.1 + 1e-9 - 300.1 is 0.99999e-9 in floating point."""
+
+
+@pytest.mark.parametrize("feeder", [None, _line(1e3)])
+def test_orders_smaller_than_rounding_do_not_set_the_price(feeder):
+    # 300.1 kWh at 0.30 and 2.9 of the 5 kWh at 0.10 are bought, and the tiny bids between: 0.10 is the price, for there
+    # is more to buy at it.
+    book = _book([(0, 300.1, 0.30), (1, 5.0, 0.10), *_TINY], [(20, 303.0, 0.05)], [1, *[0] * 20])
+    cleared = NetworkAware(feeder).solve(book)
+    assert (cleared.node_eur_per_kwh == 0.10).all()
+    assert cleared.clearing.market_eur_per_kwh == 0.10
+    assert (cleared.clearing.fee_eur_per_kwh == 0.0).all()
+    assert cleared.binding == ()
+
+
+def test_orders_smaller_than_rounding_do_not_set_the_price_beside_a_full_line():
+    # The line carries 1 of 1.1 kWh, so that 0.30 is the price behind it. Before it 300.1 kWh and the tiny bids are at
+    # 0.20, all filled, and 2.9 of 5 kWh at 0.10, which is the price. The line earns 1 kWh times 0.20 EUR/kWh.
+    tiny = [(2 + i, 1e-9 * (1 + i), 0.20) for i in range(6)]
+    bids = [(0, 1.1, 0.30), (1, 300.1, 0.20), (19, 5.0, 0.10), *tiny]
+    cleared = NetworkAware(_line(1.0)).solve(_book(bids, [(20, 304.0, 0.05)], [1, *[0] * 20]))
+    assert cleared.node_eur_per_kwh == pytest.approx([0.10, 0.30], abs=1e-12)
+    assert cleared.clearing.surplus_eur == pytest.approx(0.20, rel=2e-6)
+    assert cleared.clearing.surplus_eur == pytest.approx(cleared.binding[0].rent_eur, rel=1e-9)
+
+
+def test_a_trickle_of_a_large_order_has_a_price():
+    cleared = NetworkAware().solve(_book([(0, 1.0, 0.30)], [(1, 1e10, 0.05)]))
+    assert cleared.node_eur_per_kwh.tolist() == [0.05]
+    assert cleared.clearing.traded_kwh == 1.0
+
+
+def test_a_limit_holds_back_the_smallest_order():
+    # 10 W over the line and 50 nWh wanted beyond them, which the dear neighbour delivers and so sets the price.
+    book = _book([(0, 0.01 + 5e-8, 0.30)], [(1, 5.0, 0.05), (2, 5.0, 0.20)], [1, 0, 1])
+    cleared = NetworkAware(_line(0.01)).solve(book)
+    assert cleared.node_eur_per_kwh == pytest.approx([0.05, 0.20])
+    # Limits are kept from a millionth of the rating inside them.
+    assert filled(cleared.clearing, book)[1] == pytest.approx([0.01 - 1e-8, 6e-8], rel=1e-4)
+
+
+def test_a_limit_holds_however_little_one_kilowatt_loads_it():
+    # The first example a thousand million times as large: 1 kW is 5e-10 of the rating.
+    book = _book([(0, 4e9, 0.30)], [(1, 5e9, 0.05), (2, 5e9, 0.20)], [1, 0, 1])
+    cleared = NetworkAware(_line(2e9)).solve(book)
+    assert cleared.node_eur_per_kwh == pytest.approx([0.05, 0.20])
+    assert filled(cleared.clearing, book)[1] == pytest.approx([2e9, 2e9], rel=1e-5)
+    assert cleared.binding[0].rent_eur == pytest.approx(cleared.clearing.surplus_eur, rel=1e-9)
+
+
 def test_ties_at_one_node_go_to_the_lower_id():
     bids = [(5, 1.0, 0.3), (2, 1.0, 0.3), (7, 1.0, 0.3)]
     book = _book(bids, [(4, 9.0, 0.1)], [0, 0, 1, 0, 0, 1, 0, 1])
