@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from eth_hash.auto import keccak
 from eth_utils.address import to_canonical_address, to_checksum_address
-from eth_utils.crypto import keccak
 
 from vpp_sim.chain.rlp_bytes import encode_integer, encode_rlp
 

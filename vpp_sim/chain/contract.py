@@ -71,6 +71,31 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class _EventKind:
+    """What an event's topics and data hold, by name and type."""
+
+    name: str
+    order: tuple[str, ...]
+    indexed: tuple[str, ...]
+    indexed_types: list[str]
+    plain: tuple[str, ...]
+    plain_types: list[str]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> _EventKind:
+        indexed = [item for item in entry["inputs"] if item["indexed"]]
+        plain = [item for item in entry["inputs"] if not item["indexed"]]
+        return cls(
+            entry["name"],
+            tuple(item["name"] for item in entry["inputs"]),
+            tuple(item["name"] for item in indexed),
+            _types(indexed),
+            tuple(item["name"] for item in plain),
+            _types(plain),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """A compiled contract.
 
@@ -147,7 +172,7 @@ class Abi:
         self._takes = {name: _types(entry["inputs"]) for name, entry in self._functions.items()}
         self._gives = {name: _types(entry["outputs"]) for name, entry in self._functions.items()}
         self._selectors = {name: _hash(entry)[:_SELECTOR_BYTES] for name, entry in self._functions.items()}
-        self._events = {_hash(entry): entry for entry in entries if entry["type"] == "event"}
+        self._events = {_hash(entry): _EventKind.of(entry) for entry in entries if entry["type"] == "event"}
         known = chain(_BUILT_IN_ERRORS, *callees, entries)
         self._errors = {_hash(entry)[:_SELECTOR_BYTES]: entry for entry in known if entry["type"] == "error"}
         self._constructor: list[Any] = next(
@@ -175,16 +200,13 @@ class Abi:
 
     def decode_event(self, log: Log) -> Event | None:
         """Return the event that `log` stores, or None if the ABI does not know it."""
-        entry = self._events.get(log.topics[0]) if log.topics else None
-        if entry is None:
+        kind = self._events.get(log.topics[0]) if log.topics else None
+        if kind is None:
             return None
-        indexed = [item for item in entry["inputs"] if item["indexed"]]
-        plain = [item for item in entry["inputs"] if not item["indexed"]]
-        found = {
-            item["name"]: decode([item["type"]], topic)[0] for item, topic in zip(indexed, log.topics[1:], strict=True)
-        }
-        found |= zip((item["name"] for item in plain), decode(_types(plain), log.data), strict=True)
-        return Event(entry["name"], {item["name"]: found[item["name"]] for item in entry["inputs"]})
+        # A value that is indexed stands in one topic, as it would stand in the data.
+        found = dict(zip(kind.indexed, decode(kind.indexed_types, b"".join(log.topics[1:])), strict=True))
+        found |= zip(kind.plain, decode(kind.plain_types, log.data), strict=True)
+        return Event(kind.name, {name: found[name] for name in kind.order})
 
     def reverted(self, action: str, data: bytes) -> RevertedError:
         """Return the error that `data` stands for, with its name and arguments.

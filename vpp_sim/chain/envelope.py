@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import rlp
+from eth_hash.auto import keccak
 from eth_keys.backends.coincurve import CoinCurveECCBackend
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from vpp_sim.chain.addresses import canonical_address, checksum_address

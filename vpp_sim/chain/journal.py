@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from vpp_sim.chain.envelope import decode_transaction
 from vpp_sim.errors import ChainError

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from vpp_sim.chain.batch import pack_entries
 from vpp_sim.chain.deployment import require_success

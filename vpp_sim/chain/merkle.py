@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from vpp_sim.chain.keccak import keccak_rows
 from vpp_sim.errors import ChainError

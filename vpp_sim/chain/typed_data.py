@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from vpp_sim.chain.addresses import canonical_address
 from vpp_sim.chain.keccak import keccak_rows
@@ -205,13 +205,13 @@ def _leaves(type_text: str, period: int, columns: Iterable[IntArray]) -> list[by
 
 @cache
 def _type_hash(type_text: str) -> bytes:
-    return bytes(keccak(text=type_text))
+    return bytes(keccak(type_text.encode()))
 
 
 @cache
 def _domain(name: str, chain_id: int, contract: str) -> bytes:
     """Return the domain separator of a contract."""
-    words = (_type_hash(_DOMAIN), keccak(text=name), keccak(text=_VERSION), _word(chain_id), _word(contract))
+    words = (_type_hash(_DOMAIN), keccak(name.encode()), keccak(_VERSION.encode()), _word(chain_id), _word(contract))
     return bytes(keccak(b"".join(words)))
 
 

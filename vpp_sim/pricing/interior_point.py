@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.two_stage import StageProblem, StageSolution
@@ -442,7 +443,8 @@ def solve_interior_point(problem: StageProblem) -> StageSolution:
     )
     method = None
     if min(room) > 0:
-        with np.errstate(all="ignore"):
+        # Its matrices are small: on several threads BLAS spends three times as long, most of it waiting.
+        with np.errstate(all="ignore"), threadpool_limits(limits=1, user_api="blas"):
             try:
                 method = _InteriorPoint(problem)
                 status = _run(method)
