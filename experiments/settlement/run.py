@@ -138,8 +138,7 @@ def _year_table(figures: dict[str, Any]) -> str:
         ]
         for name, row in figures["year"].items()
     ]
-    title = f"A settled year, py-evm with the {figures['year']['eth_tester']['rlp']} RLP codec"
-    return _table(title, ["backend", "periods", "CPU s", "gas a period", "memory [MiB]"], rows)
+    return _table("A settled year", ["backend", "periods", "CPU s", "gas a period", "memory [MiB]"], rows)
 
 
 def _faults_table(figures: dict[str, Any]) -> str:

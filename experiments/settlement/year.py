@@ -5,8 +5,7 @@
 Each hour the accounts' net amounts of four quarters of random trades are settled in one batch, which the oracle signs;
 three more blocks confirm it, and chain and ledger are reconciled to the integer. Seconds are processor time of
 everything that settling takes: the outbox, signing, sending, mining, confirming, reconciling. The last line is one JSON
-object: of each backend its seconds, those of each kind of step, gas, and the resident memory at each tenth of the year;
-and which codec py-evm had (the extra ``evm`` installs the compiled one).
+object: of each backend its seconds, those of each kind of step, gas, and the resident memory at each tenth of the year.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -86,7 +84,6 @@ def settle_year(backend: str, periods: int) -> dict[str, object]:
     return {
         "periods": periods,
         "blocks": chain.block_number,
-        "rlp": "compiled" if find_spec("rusty_rlp") else "python",
         "seconds": round(sum(spent_s.values()), 2),
         "wall_seconds": round(perf_counter() - wall_s, 2),
         "seconds_of": {name: round(seconds, 2) for name, seconds in spent_s.items()},
