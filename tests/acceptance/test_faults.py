@@ -35,12 +35,13 @@ def test_a_battery_that_loses_less_than_it_should(tmp_path: Path, monkeypatch: p
     assert e.value.amount > 0
 
 
-def test_a_trade_dearer_than_its_buyer_bid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("charge", ["price_eur_per_kwh", "fee_eur_per_kwh"])
+def test_a_trade_dearer_than_its_buyer_bid(charge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = UniformPrice.clear
 
     def dear(self: UniformPrice, book: Any) -> Clearing:
         cleared = sound(self, book)
-        return replace(cleared, price_eur_per_kwh=cleared.price_eur_per_kwh + 0.5)
+        return replace(cleared, **{charge: getattr(cleared, charge) + 0.5})
 
     monkeypatch.setattr(UniformPrice, "clear", dear)
     with pytest.raises(ConservationError, match=r"price above the bid of the trade homes/home_\d to homes/home_\d"):

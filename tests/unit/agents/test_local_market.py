@@ -9,6 +9,8 @@ from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.messages import Flexible, Forecast, LocalTrades, Metered, Storage, Tariff
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.randomness import MemberStreams
+from vpp_sim.market.bidding import Truthful
+from vpp_sim.market.protocol import OrderBook
 from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS
 
 NAMES = ["a", "b", "c", "d"]
@@ -125,3 +127,15 @@ def test_fees_and_unkept_limits_are_told() -> None:
 def test_small_orders_stay_outside() -> None:
     assert not traded("truthful", steps=1, minimum_kwh=1.6)[0].energy_kwh.size
     assert traded("truthful", steps=1, minimum_kwh=1.5)[0].energy_kwh.tolist() == [1.5]
+
+
+def test_strategies_are_told_which_home_stands_behind_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fourth home sells, the others buy, in whatever order they arrive."""
+    told = []
+
+    def observe(self: object, clearing: object, book: OrderBook, home_of: np.ndarray) -> None:
+        told.append((sorted(home_of[book.buyer]), home_of[book.seller].tolist()))
+
+    monkeypatch.setattr(Truthful, "observe", observe)
+    traded("truthful", steps=20)
+    assert told == [([0, 1, 2], [3])] * 20
