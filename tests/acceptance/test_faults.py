@@ -57,7 +57,8 @@ def test_a_trade_booked_at_another_price(tmp_path: Path, monkeypatch: pytest.Mon
         simulate_in(tmp_path, light_scenario(market__local__bidding="truthful"))
 
 
-def test_a_token_transfer_that_goes_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("settlement", ["netted", "direct"])
+def test_a_token_transfer_that_goes_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settlement: str) -> None:
     sound = Netted.begin
 
     def astray(self: Netted, statement: Statement, openings: Any = ()) -> Any:
@@ -72,7 +73,7 @@ def test_a_token_transfer_that_goes_astray(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Netted, "begin", astray)
     monkeypatch.setattr(Netted, "proceed", lambda *arguments: ())  # which would notice that the batch is another
     with pytest.raises(ChainError, match=r"homes/home_\d has \d+ micro-euro on chain, \d+ by what was mined \(-1\)"):
-        simulate_in(tmp_path, light_scenario(chain={"every": "1h"}))
+        simulate_in(tmp_path, light_scenario(chain={"every": "1h", "settlement": settlement}))
 
 
 def test_a_response_that_loses_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
