@@ -469,7 +469,7 @@ def _information(scenario: Scenario) -> dict[str, str]:
         "after_meter": "knows this step's metered load and sun when it acts, as an inverter does",
         "before_meter": "knows only the forecast of this step when it acts",
     }
-    truth = scenario.ess.kind == "perfect_foresight"
+    truth, retail = scenario.ess.kind == "perfect_foresight", scenario.pricing.retail
     return {
         "storage": f"{scenario.ess.kind} {acts[scenario.ess.acts]}; beyond this step it sees "
         + ("the truth of the coming day (no real controller can)" if truth else "median forecasts")
@@ -478,7 +478,11 @@ def _information(scenario: Scenario) -> dict[str, str]:
         "issued then",
         "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known",
         "demand response": "homes know the prices of the whole day and their own load as it comes",
-        "local market": "homes bid their metered net energy of this step",
+        "local market": f"homes bid their metered net energy of this step, {scenario.market.local.bidding}",
+        "elasticity of demand": f"believed to be {retail.elasticity:g} at first, and learnt from each day's meters and "
+        "what was foreseen before its prices were set, once the day is over"
+        if retail.learns_elasticity
+        else f"believed to be {retail.elasticity:g}",
     }
 
 

@@ -93,6 +93,7 @@ class PricingDesk:
     def _price(self, step: int) -> None:
         if self._school is not None:
             self._school.attend(step)
+            self.counts["steps that could not teach an elasticity"] = self._school.skipped
         if step not in self._publications:
             return
         storage = self._world.storage.previous()
@@ -130,6 +131,8 @@ class PricingDesk:
             self.counts["retail price solves that fell back to the default tariff"] += 1
             why = f"fell back because {prices.reason}"
             self.counts[why] = self.counts.get(why, 0) + 1
+        for note in prices.notes:
+            self.counts[note] = self.counts.get(note, 0) + 1
         self.solve_s += prices.solve_s
 
     def _record(self, steps: range, problem: RetailProblem, prices: RetailPrices, buy_eur_per_kwh: FloatArray) -> None:

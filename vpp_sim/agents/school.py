@@ -56,6 +56,11 @@ class School:
         posterior = self._learner.posterior
         return posterior.pricing_elasticity(), posterior.own_sd
 
+    @property
+    def skipped(self) -> int:
+        """Steps without energy or a price above zero, which have no logarithm to learn from."""
+        return self._learner.skipped
+
     def attend(self, step: int) -> None:
         """Take down what the last step drew and cost, and learn from a day that has just ended."""
         past = self._world.flexible.previous()

@@ -44,7 +44,7 @@ def attended(elasticity: float, prices: np.ndarray, noise: float = 0.02) -> Scho
         school.attend(step)
         if not hour:
             school.taught(problem, range(step, step + 24))
-        answer = (prices[step] / DEFAULT) ** elasticity * np.exp(noise * rng.standard_normal())
+        answer = max(prices[step] / DEFAULT, 0.5) ** elasticity * np.exp(noise * rng.standard_normal())
         world.put(step, flexible=Flexible(np.array([FORESEEN_KW[hour] * answer])))
     return school
 
@@ -68,7 +68,8 @@ def test_a_price_that_is_dear_at_the_same_hour_every_day_teaches_nothing() -> No
 
 def test_parts_add_up_to_the_prices_that_homes_paid(tmp_path: Path) -> None:
     options = {"pricing__retail__learns_elasticity": True, "pricing__retail__exploration": 0.1}
-    simulate_in(tmp_path, light_scenario(clock__days=2, **options))
+    outcome = simulate_in(tmp_path, light_scenario(clock__days=2, **options))
+    assert outcome.counts["steps that could not teach an elasticity"] == 0
     prices = pd.read_parquet(tmp_path / "prices.parquet")
     paid = pd.read_parquet(tmp_path / "timeseries.parquet")["buy_eur_per_kwh"]
     names = ("default", "markup", "wholesale", "demand", "elasticity", "limits", "exploration")
@@ -83,3 +84,9 @@ def test_parts_add_up_to_the_prices_that_homes_paid(tmp_path: Path) -> None:
 def test_prices_that_are_not_to_be_explained_are_not(tmp_path: Path) -> None:
     simulate_in(tmp_path, light_scenario(pricing__retail__explains=False))
     assert pd.read_parquet(tmp_path / "prices.parquet").empty
+
+
+def test_steps_without_energy_teach_nothing_and_are_counted() -> None:
+    prices = DEFAULT * np.random.default_rng(1).uniform(0.7, 1.3, 24 * DAYS)
+    prices[24:30] = 0.0  # six steps without a price
+    assert attended(-0.25, prices).skipped == 6
