@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.scenarios import FONTANA, ROOT, light_scenario
+from vpp_sim.agents.disclosure import samples
 from vpp_sim.agents.inputs import load_inputs, open_models
 from vpp_sim.scenario.loader import load_scenario
-from vpp_sim.simulation import _samples
 
 CARDS = sorted(
     path for path in (ROOT / "vpp_sim" / "pretrained").glob("*.json") if "splits" in json.loads(path.read_text())
@@ -48,7 +48,7 @@ def test_a_run_says_whether_its_models_know_its_days(start: str, verdict: str) -
     scenario = light_scenario(clock__start=start, forecasting__demand__kind="lstm", ess__kind="ppo")
     models = open_models(scenario)
     assert set(models.cards) == {"demand", "storage"}  # persistence has no card
-    found = _samples(models, load_inputs(scenario).clock)
+    found = samples(models, load_inputs(scenario).clock)
     assert set(found) == {"demand model", "storage model"}
     assert all(verdict in text for text in found.values())
     assert found["storage model"].startswith("ppo, fitted on 2016-08-01 to 2017-04-30, chosen on 2017-05-01 to")
