@@ -81,10 +81,10 @@ class ElasticityPrior:
 def literature_prior(enrolment: Literal["volunteer", "default"] = "volunteer") -> ElasticityPrior:
     """Return a prior from field trials of household prices.
 
-    Log-log elasticities of household demand in the trial of the Sacramento Municipal Utility District lie between -0.02
-    and -0.07 [1]_: the prior for volunteers is centred between them, with both ends less than a standard deviation
-    away. Households that were put on a time-varying tariff by default, and would not have chosen it, respond about a
-    quarter as much as those who chose it [2]_.
+    Log-log elasticities of households' daily demand in Sacramento, from their bills of summer 2012, lie between -0.02
+    and -0.07 [1]_ (linear ones between 0 and -0.27): the prior for volunteers is centred between the former, with both
+    ends less than a standard deviation away. Households that were put on a time-of-use tariff by default are a quarter
+    as elastic as those who chose it [2]_.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def literature_prior(enrolment: Literal["volunteer", "default"] = "volunteer") -
 
     References
     ----------
-    .. [1] J. M. Potter, S. S. George, L. R. Jimenez, "SmartPricing Options final evaluation", Sacramento Municipal
-       Utility District for the U.S. Department of Energy, 2014.
-    .. [2] M. Fowlie, C. Wolfram, P. Baylis, C. A. Spurlock, A. Todd-Blick, P. Cappers, "Default effects and follow-on
-       behaviour: evidence from an electricity pricing program", Review of Economic Studies 88 (2021) 2886-2934.
-       https://doi.org/10.1093/restud/rdab018
+    .. [1] Z. K. Davis, "Sweating it out: the response of summer electricity demand to increases in price", thesis,
+       California State University, Sacramento, 2013, abstract.
+    .. [2] Lawrence Berkeley National Laboratory, "Heterogeneity in own-price residential customer demand elasticities
+       for electricity under time-of-use rates: evidence from a randomized-control trial in the United States",
+       abstract. https://energyanalysis.lbl.gov/publications/heterogeneity-own-price-residential
 
     Examples
     --------
