@@ -79,7 +79,7 @@ class ElasticityPrior:
 
 
 def literature_prior(enrolment: Literal["volunteer", "default"] = "volunteer") -> ElasticityPrior:
-    """Return a prior from field trials of household prices.
+    """Return a prior from what was measured of households' answers to prices.
 
     Log-log elasticities of households' daily demand in Sacramento, from their bills of summer 2012, lie between -0.02
     and -0.07 [1]_ (linear ones between 0 and -0.27): the prior for volunteers is centred between the former, with both
