@@ -1,7 +1,7 @@
 """What the programs of all studies share: the command line, stages, processes, and the page that states the figures.
 
 A study's ``run.py`` says what is measured and how its tables read; it puts this folder on its path and imports from
-here. Programs beside it that also run alone import nothing from here, and stay of one folder.
+here. What it measures with lies beside it, also runs alone, and needs nothing from here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "command_line",
     "grid",
     "made_by",
+    "made_here",
     "merged",
     "pool_of",
     "run_in_stages",
@@ -103,14 +104,14 @@ class Page:
 
 def made_by(name: str, seconds: float) -> dict[str, Any]:
     """Return what makes the figures of a study: command, commit, versions, cores and seconds."""
+    return {"command": f"python experiments/{name}/run.py", **made_here(), "seconds": round(seconds, 1)}
+
+
+def made_here() -> dict[str, Any]:
+    """Return the commit, the versions and the number of cores that make figures here and now."""
     facts = environment()
-    return {
-        "command": f"python experiments/{name}/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(seconds, 1),
-    }
+    versions = {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]}
+    return {"commit": facts["commit"], "versions": versions, "cores": os.cpu_count()}
 
 
 def write_whole(path: Path, text: str) -> None:
