@@ -182,7 +182,7 @@ def infer_ms(kind: str, series: int = 1000, repeats: int = 9) -> float:
     inputs = ForecastInputs(
         history=rng.gamma(2.0, 0.5, (series, task.context_steps)),
         covariates=rng.normal(size=(len(steps), len(task.covariates))),
-        hour=(steps % 24) * 1.0,
+        hour=(steps % 24).astype(np.float64),
         day_of_week=steps // 24 % 7,
         day_of_year=1 + steps // 24,
     )
