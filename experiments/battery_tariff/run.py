@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import re
 import sys
 import tempfile
 import time
@@ -13,16 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vpp_sim.figures import style
-from vpp_sim.figures.heat_map import heat_map
-from vpp_sim.registry import SWEEP_EXECUTORS
-from vpp_sim.runs.manifest import environment
-from vpp_sim.sweeps.expansion import expand
-from vpp_sim.sweeps.run import SweepResult, run_sweep
-from vpp_sim.sweeps.scenario_job import ScenarioJob, check_jobs
-from vpp_sim.sweeps.spec import SweepSpec, load_sweep
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent)]
 
-HERE = Path(__file__).parent
+from study_program import Page, command_line, grid  # noqa: E402
+
+from vpp_sim.figures import style  # noqa: E402
+from vpp_sim.figures.heat_map import heat_map  # noqa: E402
+from vpp_sim.registry import SWEEP_EXECUTORS  # noqa: E402
+from vpp_sim.sweeps.expansion import expand  # noqa: E402
+from vpp_sim.sweeps.run import SweepResult, run_sweep  # noqa: E402
+from vpp_sim.sweeps.scenario_job import ScenarioJob, check_jobs  # noqa: E402
+from vpp_sim.sweeps.spec import SweepSpec, load_sweep  # noqa: E402
+
 CAPACITY, PRICE = "prosumers.0.battery.capacity_kwh", "tariff.price_eur_per_kwh"
 GAINS = {"homes_saving_eur": "homes_bill_eur.gain", "vpp_gain_eur": "vpp_profit_eur.gain"}
 QUICK: dict[str, Any] = {
@@ -67,46 +67,27 @@ def table_of(figures: dict[str, Any]) -> str:
         "homes_saving_eur": "Saving of all homes in the week [EUR]",
         "vpp_gain_eur": "Gain of the VPP over a plain retailer [EUR]",
     }
-    lines: list[str] = []
+    tables: list[str] = []
     for name, title in titles.items():
         prices = list(next(iter(figures[name].values())))
-        lines += [f"{title}, mean and half width of the 95 % interval over seeds:", ""]
-        lines += ["| battery [kWh] | " + " | ".join(f"{price} EUR/kWh" for price in prices) + " |"]
-        lines += ["|---" * (len(prices) + 1) + "|"]
-        for capacity, row in figures[name].items():
-            cells = (f"{row[price]['mean']:.2f} ± {row[price]['half_width']:.2f}" for price in prices)
-            lines += [f"| {capacity} | " + " | ".join(cells) + " |"]
-        lines += [""]
-    return "\n".join(lines)
+        rows = [
+            [capacity, *(f"{row[price]['mean']:.2f} ± {row[price]['half_width']:.2f}" for price in prices)]
+            for capacity, row in figures[name].items()
+        ]
+        heads = ["battery [kWh]", *(f"{price} EUR/kWh" for price in prices)]
+        tables += [f"{title}, mean and half width of the 95 % interval over seeds:\n\n{grid(heads, rows)}"]
+    return "\n".join(tables)
 
 
-def write(result: SweepResult, spec: SweepSpec, figures: dict[str, Any], seconds: float) -> None:
-    """Write ``figures.json``, the heat map and the README's tables."""
-    facts = environment()
-    stated = {
-        "command": "python experiments/battery_tariff/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(seconds, 1),
-        "figures": figures,
-    }
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    if spec.figure is not None:
-        style.save(heat_map(result, spec.figure), HERE / "heat_map.png")
-    readme = HERE / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    tables = f"<!-- tables -->\n\n{table_of(figures)}\n<!-- /tables -->"
-    readme.write_text(
-        re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S), encoding="utf-8"
-    )
+PAGE = Page(HERE, table_of)
 
 
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two small runs in this process; writes nothing here")
+    parser = command_line(__doc__, quick="two small runs in this process; writes nothing here")
     quick = parser.parse_args().quick
+    if not quick:
+        PAGE.check()
     spec, base = load_sweep(HERE / "sweep.yaml")
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +96,9 @@ def main() -> None:
         result = study(spec, base, Path(folder), "serial" if quick else spec.executor)
     figures = figures_of(result)
     if not quick:
-        write(result, spec, figures, time.perf_counter() - begun)
+        PAGE.state(figures, time.perf_counter() - begun)
+        if spec.figure is not None:
+            style.save(heat_map(result, spec.figure), HERE / "heat_map.png")
     print(json.dumps(figures))
 
 

@@ -6,30 +6,26 @@ of the policies is measured by the programs in ``citylearn``, which need that pa
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "citylearn")]
+sys.path[:0] = [str(HERE), str(HERE / "citylearn"), str(HERE.parent)]
 
 import collect  # noqa: E402
 import homes  # noqa: E402
 import houston  # noqa: E402
 import simulation  # noqa: E402
 import speed  # noqa: E402
+from study_program import Page, command_line, table  # noqa: E402
 
 from vpp_sim.ess.outlook import KNOWLEDGE  # noqa: E402
-from vpp_sim.runs.manifest import environment  # noqa: E402
 
 SCRATCH = HERE.parents[1] / "results" / "studies" / "ess"
 QUARTER_DAYS = 92
@@ -77,11 +73,6 @@ def table_of(figures: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
-
-
 def _over_seeds(found: dict[str, Any], digits: int = 3) -> str:
     mean, spread, seeds = found["mean"], found["spread"], found["seeds"]
     return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if seeds > 1 else "")
@@ -96,7 +87,7 @@ def _houston_table(figures: dict[str, Any]) -> str:
             cells += [f"{figures['ercot_cycles'][name][knows]}", f"{figures['ercot_usd'][name][knows]:,}"]
         rows.append(cells)
     heads = ["controller", "seeds", "today's prices known", "cycles", "USD", "only the past known", "cycles", "USD"]
-    return _table("Houston 2022: share of what perfect foresight earns", heads, rows)
+    return table("Houston 2022: share of what perfect foresight earns", heads, rows)
 
 
 def _homes_table(figures: dict[str, Any]) -> str:
@@ -121,13 +112,13 @@ def _homes_table(figures: dict[str, Any]) -> str:
     heads = ["controller", "seeds", "forecast: yesterday", "95 % over homes", "forecast: the truth"]
     heads += ["ahead of rule and mpc", "EUR a home", "cycles", "asked for more than limits allow"]
     title = "Thirteen homes, 70 days: share of what perfect foresight saves (all know this hour's meter)"
-    return _table(title, heads, rows)
+    return table(title, heads, rows)
 
 
 def _each_home_table(figures: dict[str, Any]) -> str:
     rows = [[name, *(f"{value:.2f}" for value in shares)] for name, shares in figures["fontana_each_home"].items()]
     heads = ["controller", *(name.removeprefix("home_") for name in figures["fontana_homes"])]
-    return _table("The same, home by home, with yesterday as the forecast", heads, rows)
+    return table("The same, home by home, with yesterday as the forecast", heads, rows)
 
 
 def _training_table(figures: dict[str, Any]) -> str:
@@ -142,59 +133,39 @@ def _training_table(figures: dict[str, Any]) -> str:
         for name, found in figures["fontana_scores"].items()
     ]
     heads = ["policy for homes", "seeds", "before reinforcement learning", "best", "training CPU s"]
-    return _table("Cloned first, or from nothing: mean score on the days that choose", heads, rows)
+    return table("Cloned first, or from nothing: mean score on the days that choose", heads, rows)
 
 
 def _speed_table(figures: dict[str, Any]) -> str:
     rows = [[name, *(f"{figures['acting_ms'][name][n]:.2f}" for n in ("100", "1000"))] for name in figures["acting_ms"]]
-    acting = _table("Acting, ms", ["controller", "100 batteries", "1,000 batteries"], rows)
+    acting = table("Acting, ms", ["controller", "100 batteries", "1,000 batteries"], rows)
     steps = [[f"{int(n):,}", f"{rate:,}"] for n, rate in figures["env_battery_steps_per_s"].items()]
-    environments = _table("The vectorised environment", ["batteries at once", "battery-steps a second"], steps)
+    environments = table("The vectorised environment", ["batteries at once", "battery-steps a second"], steps)
     broken = f"Limits broken by {figures['random_actions']:,} random actions: {figures['limits_broken']}.\n"
     return "\n".join([acting, environments, broken])
 
 
-def write(stated: dict[str, Any]) -> None:
-    """Write ``figures.json`` and the README's tables."""
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    readme = HERE / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"
-    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S)
-    readme.write_text(made, encoding="utf-8")
-
-
-def stated_of(figures: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return figures with what made them."""
-    facts = environment()
-    return {
-        "command": "python experiments/ess/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(seconds, 1),
-        "figures": figures,
-    }
+PAGE = Page(HERE, table_of)
 
 
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few days and steps; writes nothing")
+    parser = command_line(__doc__, quick="a few days and steps; writes nothing")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
     parser.add_argument("--take-over", action="store_true", help="only take over what CityLearn's programs left")
     given = parser.parse_args()
     begun = time.perf_counter()
     if given.take_over:
-        stated = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))
+        stated = PAGE.stated()
         figures = stated["figures"] | judged()
-        write({**stated, "figures": figures})
+        PAGE.write({**stated, "figures": figures})
     elif given.quick:
         with tempfile.TemporaryDirectory() as scratch:
             figures = study(Path(scratch), jobs=1, quick=True)
     else:
+        PAGE.check()
         figures = study(SCRATCH, jobs=given.jobs, quick=False)
-        write(stated_of(figures, time.perf_counter() - begun))
+        PAGE.state(figures, time.perf_counter() - begun)
     print(json.dumps(figures))
 
 

@@ -7,9 +7,7 @@ their rows are left as they stand.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,16 +19,16 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import side_by_side  # noqa: E402
 import study  # noqa: E402
+from study_program import Page, command_line, table  # noqa: E402
 
 from vpp_sim.forecasting.fitting import FitSettings  # noqa: E402
 from vpp_sim.forecasting.model import PRETRAINED, file_digest, model_path  # noqa: E402
 from vpp_sim.forecasting.protocol import ForecastInputs, Task  # noqa: E402
 from vpp_sim.registry import FORECASTERS  # noqa: E402
-from vpp_sim.runs.manifest import environment  # noqa: E402
 from vpp_sim.scenario.loader import load_scenario  # noqa: E402
 from vpp_sim.simulation import run as simulate_and_save  # noqa: E402
 from vpp_sim.training.forecasters import train_forecaster  # noqa: E402
@@ -44,7 +42,6 @@ EPF_SEEDS = (0,)
 
 YEAR_DAYS = 365
 EPF_FIGURES = ("epf_mase", "epf_mase_seeds", "epf_train_s")
-OPENS, CLOSES = "<!-- tables -->", "<!-- /tables -->"
 CLOSED_LOOP_FIRST, CLOSED_LOOP_DAYS = "2017-06-16", 45
 CLOSED_LOOP = study.KINDS
 PUBLISHED_NAIVE = {"BE": 1.361, "DE": 1.742, "FR": 1.160, "NP": 2.315, "PJM": 0.985}
@@ -185,7 +182,7 @@ def infer_ms(kind: str, series: int = 1000, repeats: int = 9) -> float:
     inputs = ForecastInputs(
         history=rng.gamma(2.0, 0.5, (series, task.context_steps)),
         covariates=rng.normal(size=(len(steps), len(task.covariates))),
-        hour=(steps % 24) * 1.0,
+        hour=(steps % 24).astype(np.float64),
         day_of_week=steps // 24 % 7,
         day_of_year=1 + steps // 24,
     )
@@ -261,7 +258,7 @@ def _plant(kind: str, models: Path | None, days: int, scratch: Path) -> dict[str
 
 def table_of(figures: dict[str, Any]) -> str:
     """Return all tables of the study in Markdown."""
-    return "\n\n".join(
+    return "\n".join(
         [
             _epf_table(figures),
             _fontana_table("Homes (mean over thirteen)", figures["fontana_home"]),
@@ -276,11 +273,6 @@ def table_of(figures: dict[str, Any]) -> str:
     )
 
 
-def _table(title: str, heads: list[str], rows: list[list[str]]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
 def _epf_table(figures: dict[str, Any]) -> str:
     markets, seeds = ["BE", "DE", "FR", "NP", "PJM", "mean"], figures["epf_mase_seeds"]
     rows = [
@@ -292,7 +284,7 @@ def _epf_table(figures: dict[str, Any]) -> str:
         ]
         for kind, row in figures["epf_mase"].items()
     ]
-    return _table("Day-ahead prices, MASE", ["model", *markets, "over seeds", "training CPU s, all five"], rows)
+    return table("Day-ahead prices, MASE", ["model", *markets, "over seeds", "training CPU s, all five"], rows)
 
 
 def _fontana_table(title: str, rows: dict[str, Any]) -> str:
@@ -310,13 +302,13 @@ def _fontana_table(title: str, rows: dict[str, Any]) -> str:
             f"{row['coverage_90']['mean']:.3f}",
         ]
 
-    return _table(title, heads, [[kind, *cells(row)] for kind, row in rows.items()])
+    return table(title, heads, [[kind, *cells(row)] for kind, row in rows.items()])
 
 
 def _each_table(rows: dict[str, list[float]]) -> str:
     count = max(len(row) for row in rows.values())
     heads = ["model", *(str(i + 1) for i in range(count - 1)), "sum"]
-    return _table(
+    return table(
         "MASE ratio of each home, in the order of the data",
         heads,
         [[kind, *(f"{value:.2f}" for value in row)] for kind, row in rows.items()],
@@ -329,7 +321,7 @@ def _issued_table(rows: dict[str, Any]) -> str:
         for kind, row in rows.items()
     ]
     heads = ["model", "homes MASE ratio", "homes WQL ratio", "aggregate MASE ratio", "aggregate WQL ratio"]
-    return _table("Weather as it was forecast at the issue (one seed)", heads, cells)
+    return table("Weather as it was forecast at the issue (one seed)", heads, cells)
 
 
 def _peers_table(rows: dict[str, Any]) -> str:
@@ -346,7 +338,7 @@ def _peers_table(rows: dict[str, Any]) -> str:
     ]
     heads = ["model", "homes MASE ratio", "homes WQL ratio", "aggregate MASE ratio", "aggregate WQL ratio"]
     heads += ["training CPU s", "1,000 forecasts ms", "steps that cross"]
-    return _table("Side by side, one fit on the data before 2017-02-01", heads, cells)
+    return table("Side by side, one fit on the data before 2017-02-01", heads, cells)
 
 
 def _speed_table(figures: dict[str, Any]) -> str:
@@ -354,7 +346,7 @@ def _speed_table(figures: dict[str, Any]) -> str:
         [kind, f"{spent:.0f}", f"{figures['infer_1000_ms'][kind]:.0f}" if kind in figures["infer_1000_ms"] else "–"]
         for kind, spent in figures["train_s"].items()
     ]
-    return _table("Time", ["model", "CPU s for six monthly fits", "1,000 series, 24 h ahead, wall ms"], cells)
+    return table("Time", ["model", "CPU s for six monthly fits", "1,000 series, 24 h ahead, wall ms"], cells)
 
 
 def _closed_loop_table(rows: dict[str, Any]) -> str:
@@ -363,7 +355,10 @@ def _closed_loop_table(rows: dict[str, Any]) -> str:
         [kind, *(f"{row[name]:,.0f}" for name in money), f"{row['forecast_mae_kw']:.2f}"] for kind, row in rows.items()
     ]
     heads = ["forecaster", "homes' bill", "plant's profit", "bill less profit", "MAE of the fleet's net, kW"]
-    return _table("Closed loop under mpc, EUR a year", heads, cells)
+    return table("Closed loop under mpc, EUR a year", heads, cells)
+
+
+PAGE = Page(HERE, table_of)
 
 
 def spent_before(scratch: Path) -> float:
@@ -377,41 +372,24 @@ def spent_before(scratch: Path) -> float:
 
 def keep_what_was_not_run(figures: dict[str, Any], *, epf: bool, peers: bool) -> None:
     """Take from the page's figures what this run had no file for: the prices, the peers."""
-    stated = json.loads((HERE / "figures.json").read_text(encoding="utf-8"))["figures"]
+    stated = PAGE.stated()["figures"]
     if epf:
         figures.update({name: stated[name] for name in EPF_FIGURES})
     if peers:
         figures["peers"] |= {name: row for name, row in stated["peers"].items() if name in side_by_side.PEERS}
 
 
-def write(figures: dict[str, Any], seconds: float) -> None:
-    """Write ``figures.json`` and the tables of the README."""
-    facts = environment()
-    stated = {
-        "command": "python experiments/forecasting/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(seconds),
-        "figures": figures,
-    }
-    study.keep(HERE / "figures.json", stated)
-    page = HERE / "README.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(OPENS)
-    after = rest.partition(CLOSES)[2]
-    page.write_text(f"{before}{OPENS}\n\n{table_of(figures)}\n\n{CLOSES}{after}", encoding="utf-8")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line, run, and print the figures as one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a small version that writes nothing")
+    parser = command_line(__doc__, quick="a small version that writes nothing")
     parser.add_argument(
         "--epf", type=Path, help="Parquet of the open day-ahead benchmark: " + ", ".join(study.EPF_COLUMNS)
     )
     parser.add_argument("--peers", type=Path, help="folder with the peers' answers; peers/README.md says how to get it")
     parser.add_argument("--scratch", type=Path, default=HERE.parents[1] / "results" / "studies" / "forecasting")
     given = parser.parse_args(arguments)
+    if not given.quick:
+        PAGE.check()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary) if given.quick else given.scratch
@@ -424,7 +402,7 @@ def main(arguments: list[str] | None = None) -> None:
         }
     if not given.quick:
         keep_what_was_not_run(figures, epf=given.epf is None, peers=given.peers is None)
-        write(figures, time.perf_counter() - began + spent_before(scratch))
+        PAGE.state(figures, time.perf_counter() - began + spent_before(scratch))
     print(json.dumps(figures))
 
 

@@ -5,40 +5,25 @@ Stages are ``speed``, ``tariffs`` and ``bids``, one after the other. ``--only`` 
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import os
-import re
 import sys
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE)]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import bidding_year  # noqa: E402
 import desk_figures  # noqa: E402
 import desk_speed  # noqa: E402
 import retail_year  # noqa: E402
-
-from vpp_sim.runs.manifest import environment  # noqa: E402
+from study_program import Page, Stage, command_line, pool_of, run_in_stages, table  # noqa: E402
 
 MAIN_YEAR, MAIN_TRUTH = "2016/17", "mixed"
 MAIN = ("profit_eur", "consumer_surplus_eur", "worse_off_share", "peak_kw")
 
 
-class Plain:
-    """Runs jobs one after the other in this process."""
-
-    map = staticmethod(map)
-
-
-def timed(pool: Any, *, quick: bool) -> dict[str, Any]:
+def timed(*, jobs: int, quick: bool) -> dict[str, Any]:
     """Return what solves and bids take, with nothing beside them."""
     found = desk_speed.study(quick=quick)
     return {
@@ -48,56 +33,31 @@ def timed(pool: Any, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def priced(pool: Any, *, quick: bool) -> dict[str, Any]:
+def priced(*, jobs: int, quick: bool) -> dict[str, Any]:
     """Return what the tariffs brought; the main keys are of the homes' own year, for homes that shift too."""
-    found = retail_year.study(pool, quick=quick)
+    with pool_of(jobs) as pool:
+        found = retail_year.study(pool, quick=quick)
     main = found["cases"][MAIN_YEAR][MAIN_TRUTH]["tariffs"]
     figures = {key: {name: row[key]["mean"] for name, row in main.items()} for key in MAIN}
     regret = {name: row["profit_regret_eur"]["mean"] for name, row in main.items()}
-    return figures | {"tariff_regret_eur": regret, "main_case": [MAIN_YEAR, MAIN_TRUTH]} | found
+    return figures | {"pf_regret": {"tariffs_eur_a_year": regret}, "main_case": [MAIN_YEAR, MAIN_TRUTH]} | found
 
 
-def bid(pool: Any, *, quick: bool) -> dict[str, Any]:
+def bid(*, jobs: int, quick: bool) -> dict[str, Any]:
     """Return what the bids cost."""
-    found = bidding_year.study(pool, quick=quick)
-    return {"bids": found, "bid_regret_eur": {name: row["regret_eur"]["mean"] for name, row in found.items()}}
+    with pool_of(jobs) as pool:
+        found = bidding_year.study(pool, quick=quick)
+    regret = {name: row["regret_eur"]["mean"] for name, row in found.items()}
+    return {"bids": found, "pf_regret": {"bids_eur_a_day": regret}}
 
 
-STAGES: dict[str, Callable[..., dict[str, Any]]] = {"speed": timed, "tariffs": priced, "bids": bid}
-
-
-def study(stages: Sequence[str], *, jobs: int, quick: bool) -> dict[str, Any]:
-    """Return the figures of some stages, with the seconds of each."""
-    found: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    for name in stages:
-        begun = time.perf_counter()
-        if jobs == 1:
-            found |= STAGES[name](Plain, quick=quick)
-        else:
-            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-                found |= STAGES[name](pool, quick=quick)
-        seconds[name] = round(time.perf_counter() - begun, 1)
-        print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
-    return {**found, "stage_seconds": seconds}
-
-
-def joined(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures with the regrets of tariffs and bids in one place."""
-    regret = {"tariffs_eur_a_year": figures["tariff_regret_eur"], "bids_eur_a_day": figures["bid_regret_eur"]}
-    kept = {key: value for key, value in figures.items() if key not in ("tariff_regret_eur", "bid_regret_eur")}
-    return kept | {"pf_regret": regret}
+STAGES: dict[str, Stage] = {"speed": timed, "tariffs": priced, "bids": bid}
 
 
 def table_of(figures: dict[str, Any]) -> str:
     """Return the README's tables."""
     parts = [_case_table(figures, year, truth) for year in figures["cases"] for truth in figures["cases"][year]]
     return "\n".join([*parts, _learnt_table(figures), _bids_table(figures["bids"]), _speed_table(figures["speed"])])
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def _span(found: dict[str, float], digits: int = 1) -> str:
@@ -132,7 +92,7 @@ def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
         f"Prices of {year}, homes that {what[truth]}: {figures['days']} days, by default "
         f"{figures['default_eur_per_kwh'][year]} EUR/kWh and {figures['default_bill_eur'][year]:,} EUR of bills"
     )
-    return _table(title, [*heads, "spread within a day [ct/kWh]"], rows)
+    return table(title, [*heads, "spread within a day [ct/kWh]"], rows)
 
 
 def _learnt_table(figures: dict[str, Any]) -> str:
@@ -149,7 +109,7 @@ def _learnt_table(figures: dict[str, Any]) -> str:
         for truth, row in found.items()
     ]
     heads = ["prices", "homes", "true own elasticity, smooth part", "learnt", "90 % interval", "learnt cross term"]
-    return _table("What the learning tariff believes after a year", heads, rows)
+    return table("What the learning tariff believes after a year", heads, rows)
 
 
 def _bids_table(found: dict[str, Any]) -> str:
@@ -180,7 +140,7 @@ def _bids_table(found: dict[str, Any]) -> str:
     ]
     drawn = next(iter(row["drawn_kwh"] for row in found.values() if not row["battery"]))
     title = f"Bids: cost beyond the expected, EUR a day (homes draw {drawn:.0f} kWh a day net)"
-    return _table(title, [*heads, "s a bid"], rows)
+    return table(title, [*heads, "s a bid"], rows)
 
 
 def _speed_table(found: dict[str, Any]) -> str:
@@ -193,56 +153,17 @@ def _speed_table(found: dict[str, Any]) -> str:
         times = (in_all, solver, in_all - solver, processor)
         rows.append([f"CVaR bid, 200 x 96, {name}", *(f"{value:.0f}" for value in times), "–"])
     heads = ["warm, ms", "in all", "in the solver", "CVXPY and checks", "processor time", "the first, compiling"]
-    return _table("Speed", heads, rows)
+    return table("Speed", heads, rows)
 
 
-def write(stated: dict[str, Any]) -> None:
-    """Write ``figures.json``, the figures, and the README's tables."""
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    desk_figures.draw_all(stated["figures"], HERE)
-    readme = HERE / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"
-    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S)
-    readme.write_text(made, encoding="utf-8")
-
-
-def stated_of(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return figures with what made them; the seconds are those of all stages."""
-    facts = environment()
-    return {
-        "command": "python experiments/pricing/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(sum(figures["stage_seconds"].values()), 1),
-        "figures": figures,
-    }
+PAGE = Page(HERE, table_of, desk_figures.draw_all)
 
 
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few days and one seed; writes nothing")
-    parser.add_argument("--jobs", type=int, default=1, help="cases at once, where nothing is timed")
-    parser.add_argument("--only", action="append", choices=tuple(STAGES), help="run this stage again and merge it")
-    given = parser.parse_args()
-    if given.only and given.quick:
-        parser.error("--only merges into figures.json, which --quick does not write")
     logging.basicConfig(level=logging.ERROR)
-    path = HERE / "figures.json"
-    figures = study(given.only or tuple(STAGES), jobs=given.jobs, quick=given.quick)
-    if given.only:
-        if not path.is_file():
-            parser.error("--only merges into figures.json, which is not there; run all stages first")
-        before = json.loads(path.read_text(encoding="utf-8"))["figures"]
-        regret = before["pf_regret"]
-        before |= {"tariff_regret_eur": regret["tariffs_eur_a_year"], "bid_regret_eur": regret["bids_eur_a_day"]}
-        figures = before | figures | {"stage_seconds": before["stage_seconds"] | figures["stage_seconds"]}
-    figures = joined(figures)
-    if not given.quick:
-        write(stated_of(figures))
-    print(json.dumps(figures))
+    parser = command_line(__doc__, quick="a few days and one seed; writes nothing")
+    run_in_stages(PAGE, STAGES, parser, gathered=("pf_regret",))
 
 
 if __name__ == "__main__":

@@ -6,28 +6,23 @@ Stages are ``year``, ``kinds``, ``sweep``, ``faults`` and ``planted_bugs`` (whic
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE)]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import faults  # noqa: E402
 import intervals  # noqa: E402
 import kinds  # noqa: E402
+from study_program import Page, Stage, command_line, run_in_stages, table  # noqa: E402
 
 from vpp_sim.figures import style  # noqa: E402
-from vpp_sim.runs.manifest import environment  # noqa: E402
 
 YEAR_PERIODS, QUICK_PERIODS, RUNS, QUICK_RUNS = 8_760, 50, 500, 3
 JUDGED = ("runs", "lost", "paid_twice", "unreconciled", "kills", "blocks", "seconds", "wrong_seeds")
@@ -82,7 +77,7 @@ def planted(*, jobs: int, quick: bool) -> dict[str, Any]:
     return counted
 
 
-STAGES: dict[str, Callable[..., dict[str, Any]]] = {
+STAGES: dict[str, Stage] = {
     "year": years,
     "kinds": costs,
     "sweep": swept,
@@ -91,27 +86,10 @@ STAGES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def study(stages: Sequence[str], *, jobs: int, quick: bool) -> dict[str, Any]:
-    """Return the figures of some stages, with the seconds of each."""
-    found: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    for name in stages:
-        begun = time.perf_counter()
-        found |= STAGES[name](jobs=jobs, quick=quick)
-        seconds[name] = round(time.perf_counter() - begun, 1)
-        print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
-    return {**found, "stage_seconds": seconds}
-
-
 def table_of(figures: dict[str, Any]) -> str:
     """Return the README's tables."""
     parts = [_kinds_table(figures), _year_table(figures), _faults_table(figures), _sweep_table(figures["sweep"])]
     return "\n".join([*parts, _contracts_table(figures)])
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def _number(value: float | None) -> str:
@@ -130,7 +108,7 @@ def _kinds_table(figures: dict[str, Any]) -> str:
     unfit = "".join(f"\nDoes not fit: {case}: {reason}.\n" for case, reason in figures["does_not_fit"].items())
     proven = f"{figures['proof_10000_s']} s and {figures['proof_10000_gas_per_trade']:,} gas a trade"
     text = f"10,000 trades between 1,000 accounts, proven and claimed on revm: {proven}. Beside it, in gas: {beside}.\n"
-    return _table("A period of as many trades as members", heads, rows) + "\n" + text + unfit
+    return table("A period of as many trades as members", heads, rows) + "\n" + text + unfit
 
 
 def _year_table(figures: dict[str, Any]) -> str:
@@ -142,14 +120,14 @@ def _year_table(figures: dict[str, Any]) -> str:
         ]
         for name, row in figures["year"].items()
     ]
-    return _table("A settled year", ["backend", "periods", "CPU s", "gas a period", "memory [MiB]"], rows)
+    return table("A settled year", ["backend", "periods", "CPU s", "gas a period", "memory [MiB]"], rows)
 
 
 def _faults_table(figures: dict[str, Any]) -> str:
     names = {"fault_runs": "client lives", "killed_runs": "client is killed"}
     keys = JUDGED[:6]
     rows = [[title, *(_number(figures[name][key]) for key in keys)] for name, title in names.items()]
-    return _table("Runs on a chain that misbehaves", ["runs in which the", *(k.replace("_", " ") for k in keys)], rows)
+    return table("Runs on a chain that misbehaves", ["runs in which the", *(k.replace("_", " ") for k in keys)], rows)
 
 
 def _hours(seconds: float) -> str:
@@ -168,13 +146,13 @@ def _sweep_table(found: dict[str, Any]) -> str:
         f"{found['homes']} homes, {found['days']:g} days, {found['load_kwh']:,} kWh of load; direct pays only "
         f"{found['trades']:,} trades, {found['traded_kwh']:,} kWh"
     )
-    return _table(title, [*heads, "latency [min]", "escrow [EUR]"], rows)
+    return table(title, [*heads, "latency [min]", "escrow [EUR]"], rows)
 
 
 def _contracts_table(figures: dict[str, Any]) -> str:
     rows = [[name, _number(size)] for name, size in figures["contract_bytes"].items()]
     caught = f"Planted bugs caught: {figures['planted_bugs_caught']} of {figures['planted_bugs']}.\n"
-    return _table("Contracts (the limit is 24,576)", ["contract", "bytes"], rows) + "\n" + caught
+    return table("Contracts (the limit is 24,576)", ["contract", "bytes"], rows) + "\n" + caught
 
 
 @style.styled
@@ -194,48 +172,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
     style.save(figure, path)
 
 
-def write(stated: dict[str, Any]) -> None:
-    """Write ``figures.json``, the figure, and the README's tables."""
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    draw(stated["figures"]["sweep"], HERE / "intervals.png")
-    readme = HERE / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"
-    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S)
-    readme.write_text(made, encoding="utf-8")
-
-
-def stated_of(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return figures with what made them; the seconds are those of all stages."""
-    facts = environment()
-    return {
-        "command": "python experiments/settlement/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(sum(figures["stage_seconds"].values()), 1),
-        "figures": figures,
-    }
+PAGE = Page(HERE, table_of, lambda figures, folder: draw(figures["sweep"], folder / "intervals.png"))
 
 
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few runs and periods; writes nothing")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once, where nothing is timed")
-    parser.add_argument("--only", action="append", choices=tuple(STAGES), help="run this stage again and merge it")
-    given = parser.parse_args()
-    if given.only and not given.quick and not (HERE / "figures.json").is_file():
-        parser.error("--only merges into figures.json, which is not there; run all stages first")
-    figures = study(given.only or tuple(STAGES), jobs=given.jobs, quick=given.quick)
-    if not given.quick:
-        path = HERE / "figures.json"
-        if given.only:
-            before = json.loads(path.read_text(encoding="utf-8"))["figures"]
-            seconds = before["stage_seconds"] | figures["stage_seconds"]
-            figures = before | figures | {"stage_seconds": seconds}
-        write(stated_of(figures))
-    print(json.dumps(figures))
+    run_in_stages(PAGE, STAGES, command_line(__doc__, quick="a few runs and periods; writes nothing"))
 
 
 if __name__ == "__main__":

@@ -7,21 +7,16 @@ their figures.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE)]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import numpy as np  # noqa: E402
 from community import CASES, DAYS, SIZES, Case, Draws, community  # noqa: E402
@@ -29,9 +24,8 @@ from drawing import draw_mechanisms, draw_zhou  # noqa: E402
 from measure import LIE_HOURS, measure  # noqa: E402
 from mechanisms import ARGUMENTS, load  # noqa: E402
 from strategies import learn, learn_all  # noqa: E402
+from study_program import Page, Stage, command_line, pool_of, run_in_stages  # noqa: E402
 from tables import table_of  # noqa: E402
-
-from vpp_sim.runs.manifest import environment  # noqa: E402
 
 __all__ = ["table_of"]
 
@@ -56,9 +50,7 @@ PLAIN = (
 
 def _pooled(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int) -> list[Any]:
     """Do all tasks, some at once, and return what they found in their order."""
-    if jobs == 1:
-        return [work(*task) for task in tasks]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with pool_of(jobs) as pool:
         return list(pool.map(work, *zip(*tasks, strict=True)))
 
 
@@ -163,66 +155,22 @@ def _median_ms(work: Callable[[], Any]) -> float:
     return round(float(np.median(took[1:] or took)), 3)
 
 
-STAGES: dict[str, Callable[..., dict[str, Any]]] = {"cases": cases, "strategies": bidding, "speed": speed}
+STAGES: dict[str, Stage] = {"cases": cases, "strategies": bidding, "speed": speed}
 
 
-def study(stages: Sequence[str], *, jobs: int, quick: bool) -> dict[str, Any]:
-    """Return the figures of some stages, with the seconds of each."""
-    found: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    for name in stages:
-        begun = time.perf_counter()
-        found |= STAGES[name](jobs=jobs, quick=quick)
-        seconds[name] = round(time.perf_counter() - begun, 1)
-        print(f"{name}: {seconds[name]} s", file=sys.stderr, flush=True)
-    return {**found, "stage_seconds": seconds}
+def draw(figures: dict[str, Any], folder: Path) -> None:
+    """Draw both pictures."""
+    draw_mechanisms(figures, folder / "mechanisms.png")
+    draw_zhou(figures, folder / "zhou.png")
 
 
-def write(stated: dict[str, Any]) -> None:
-    """Write ``figures.json``, the pictures, and the README's tables."""
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
-    draw_mechanisms(stated["figures"], HERE / "mechanisms.png")
-    draw_zhou(stated["figures"], HERE / "zhou.png")
-    readme = HERE / "README.md"
-    tables = f"<!-- tables -->\n\n{table_of(stated['figures'])}\n<!-- /tables -->"
-    text = readme.read_text(encoding="utf-8")
-    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: tables, text, flags=re.S)
-    readme.write_text(made, encoding="utf-8")
-
-
-def stated_of(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return figures with what made them; the seconds are those of all stages."""
-    facts = environment()
-    return {
-        "command": "python experiments/trading/run.py",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "seconds": round(sum(figures["stage_seconds"].values()), 1),
-        "figures": figures,
-    }
+PAGE = Page(HERE, table_of, draw)
 
 
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="thirteen homes, one day and one seed; writes nothing")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="processes at once, where nothing is timed"
-    )
-    parser.add_argument("--only", action="append", choices=tuple(STAGES), help="run this stage again and merge it")
-    given = parser.parse_args()
-    if given.only and not given.quick and not (HERE / "figures.json").is_file():
-        parser.error("--only merges into figures.json, which is not there; run all stages first")
-    figures = study(given.only or tuple(STAGES), jobs=1 if given.quick else given.jobs, quick=given.quick)
-    if not given.quick:
-        path = HERE / "figures.json"
-        if given.only:
-            before = json.loads(path.read_text(encoding="utf-8"))["figures"]
-            seconds = before["stage_seconds"] | figures["stage_seconds"]
-            figures = before | figures | {"stage_seconds": seconds}
-        write(stated_of(figures))
-    print(json.dumps(figures))
+    parser = command_line(__doc__, quick="thirteen homes, one day and one seed; writes nothing")
+    run_in_stages(PAGE, STAGES, parser, jobs=os.cpu_count() or 1)
 
 
 if __name__ == "__main__":

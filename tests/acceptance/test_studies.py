@@ -34,7 +34,9 @@ def test_the_page_states_the_figures_of_the_full_run(study: Path) -> None:
     assert set(stated) == {"command", "commit", "versions", "cores", "seconds", "figures"}
     assert stated["command"] == f"python experiments/{study.name}/run.py"
     assert stated["seconds"] > 0
-    assert program(study).table_of(stated["figures"]) in (study / "README.md").read_text(encoding="utf-8")
+    made = program(study)
+    assert made.table_of(stated["figures"]) in (study / "README.md").read_text(encoding="utf-8")
+    assert made.PAGE.rendered(stated["figures"]).encode() == (study / "README.md").read_bytes()
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
