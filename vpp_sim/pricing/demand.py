@@ -168,14 +168,6 @@ class Response:
         """Whether a price moves the demand of other steps too."""
         return self.slope.ndim == 2
 
-    @property
-    def band(self) -> int:
-        """How far from its diagonal the curvature differs from zero [steps]."""
-        if not self.crossed:
-            return 0
-        rows, columns = np.nonzero(self.curvature)
-        return int(np.abs(rows - columns).max(initial=0))
-
     def push(self, values: FloatArray) -> FloatArray:
         """Return ``slope.T @ values``: what a worth of demand in each step says of each price."""
         product: FloatArray = self.slope.T @ values if self.crossed else self.slope * values

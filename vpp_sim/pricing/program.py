@@ -11,13 +11,18 @@ import cvxpy
 import numpy as np
 
 from vpp_sim.arrays import FloatArray
+from vpp_sim.pricing.dense_qp import DenseQp
 
 __all__ = ["Demand", "PriceProgram", "ProfitFloor", "Solution"]
 
 cp: Any = cvxpy  # its type hints cover only a part of it
 
-_GAPS = (1e-11, 1e-8)
+_DENSE = {"eps_abs": 1e-10, "eps_rel": 1e-10, "eps_duality_gap_abs": 1e-12, "eps_duality_gap_rel": 1e-12}
+_CONIC = tuple({"solver": "CLARABEL", "tol_gap_abs": gap, "tol_gap_rel": gap} for gap in (1e-11, 1e-8))
 """Duality gaps to ask for, in turn: gains are so flat around the best price that the usual 1e-8 leaves it 1e-4 off."""
+
+_TRUSTED, _UNSURE = ("CLARABEL",), ("optimal_inaccurate", "solver_error")
+"""Solvers whose word counts when there is no optimum, and statuses with which even they are asked again."""
 
 _UNBOUNDED = 1e6
 """Stands for a demand without limit, which is measured in mean demands."""
@@ -66,7 +71,9 @@ class Solution:
     status : str
         CVXPY's status, or ``"solver_error"``.
     solve_s : float
-        Seconds inside the solver.
+        Seconds inside the solvers.
+    solver : str
+        CVXPY's name of the solver that had the last word.
     duals : mapping of str to ndarray
         Dual values by constraint, non-negative: ``lower``, ``upper``, ``promises``, and as the program has them ``up``
         and ``down`` (the ramp), ``lowest`` and ``highest`` (demand), ``profit``.
@@ -75,6 +82,7 @@ class Solution:
     price_eur_per_kwh: FloatArray
     status: str
     solve_s: float
+    solver: str
     duals: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
@@ -86,11 +94,14 @@ class PriceProgram:
         \max_p \; l^T p - p^T Q p
         \quad \text{s.t.} \quad p^- \le p \le p^+, \quad S p \le 1, \quad |p_t - p_{t-1}| \le r
 
-    Where demand answers its own price alone, :math:`Q` is diagonal and enters by its root, which CVXPY's rules for
-    compiled problems ("disciplined parametrised programming" [1]_) allow anywhere. So does a matrix with a narrow band
-    about its diagonal, whose Cholesky factor has the same band. A full matrix enters as it is, which the rules allow in
-    an objective that the solver takes as quadratic: a full factor in its place would double the variables and take five
-    times as long. Clarabel solves all of them and needs no tuning at this size.
+    :math:`Q` is diagonal where demand answers its own price alone, and full otherwise; either enters the objective as
+    it is, which CVXPY's rules for compiled problems ("disciplined parametrised programming" [1]_) allow. A factor of it
+    would double the variables.
+
+    PIQP [2]_, an interior-point method for quadratic programs with dense matrices, solves it: at a hundred prices that
+    answer each other it is ten times as fast as Clarabel, whose matrices are sparse. It sometimes takes a problem for
+    infeasible that is not, so nothing but its optimum counts; short of that, and for a second-order cone, which it does
+    not know, Clarabel has the word.
 
     Parameters
     ----------
@@ -102,8 +113,6 @@ class PriceProgram:
         Largest step of the price, :math:`r` [EUR/kWh]; None leaves it out.
     crossed : bool
         Whether :math:`Q`, and the slope of demand, are matrices.
-    band : int or None
-        How far from its diagonal :math:`Q` may differ from zero; None for any distance.
     bounded : bool
         Whether demand has a range of its own.
     peak : bool
@@ -115,6 +124,8 @@ class PriceProgram:
     ----------
     .. [1] A. Agrawal, B. Amos, S. Barratt, S. Boyd, S. Diamond, Z. Kolter, "Differentiable convex optimization layers",
        NeurIPS 2019. https://arxiv.org/abs/1910.12430
+    .. [2] R. Schwan, Y. Jiang, D. Kuhn, C. N. Jones, "PIQP: A Proximal Interior-Point Quadratic Programming Solver",
+       IEEE Conference on Decision and Control 2023. https://doi.org/10.1109/CDC49753.2023.10383915
 
     Examples
     --------
@@ -127,8 +138,6 @@ class PriceProgram:
     ('optimal', array([2. , 1.5]))
     """
 
-    solver = "CLARABEL"
-
     def __init__(
         self,
         *,
@@ -136,12 +145,11 @@ class PriceProgram:
         rows: int,
         ramp_eur_per_kwh: float | None,
         crossed: bool = False,
-        band: int | None = None,
         bounded: bool = False,
         peak: bool = False,
         profit_floor: bool = False,
     ) -> None:
-        self._crossed, self._band = crossed, band
+        self._crossed = crossed
         self._price = cp.Variable(horizon_steps)
         self._linear = cp.Parameter(horizon_steps)
         self._lower, self._upper = cp.Parameter(horizon_steps), cp.Parameter(horizon_steps)
@@ -159,40 +167,20 @@ class PriceProgram:
             gain -= self._demand(bounded=bounded, peak=peak)
         if profit_floor:
             self._profit_floor()
-        self._problem = cp.Problem(cp.Maximize(gain), list(self._limits.values()))
+        goal, limits = cp.Maximize(gain), list(self._limits.values())
+        conic = cp.Problem(goal, limits)
+        self._attempts: list[tuple[Any, Mapping[str, Any]]] = [(conic, options) for options in _CONIC]
+        if not profit_floor:  # a problem of its own, as CVXPY keeps one compilation of each
+            dense = DenseQp(ranged=horizon_steps)
+            self._attempts.insert(0, (cp.Problem(goal, limits), {"solver": dense, **_DENSE}))
 
     def _gain(self) -> Any:
         horizon_steps = self._price.size
-        if self._crossed and self._band is not None:
-            self._quadratic = cp.Parameter((self._band + 1, horizon_steps))
-            return self._linear @ self._price - cp.sum_squares(self._banded())
         if self._crossed:
             self._quadratic = cp.Parameter((horizon_steps, horizon_steps), symmetric=True)
             return self._linear @ self._price - cp.quad_form(self._price, self._quadratic, assume_PSD=True)
         self._quadratic = cp.Parameter(horizon_steps, nonneg=True)
-        return self._linear @ self._price - cp.sum_squares(cp.multiply(self._quadratic, self._price))
-
-    def _banded(self) -> Any:
-        """Return the factor's product with the prices, one diagonal of the factor after the other."""
-        steps = self._price.size
-        product: Any = 0
-        for apart in range(min(self._band or 0, steps - 1) + 1):
-            part = cp.multiply(self._quadratic[apart, : steps - apart], self._price[apart:])
-            product += cp.hstack([part, np.zeros(apart)]) if apart else part
-        return product
-
-    def _root(self, quadratic: FloatArray) -> FloatArray:
-        """Return what stands for the quadratic coefficients in the program."""
-        if not self._crossed:
-            root: FloatArray = np.sqrt(quadratic)
-            return root
-        if self._band is None:
-            return quadratic
-        factor = np.linalg.cholesky(quadratic)
-        diagonals = np.zeros(self._quadratic.shape)
-        for apart in range(min(self._band, len(factor) - 1) + 1):
-            diagonals[apart, : len(factor) - apart] = np.diagonal(factor, -apart)
-        return diagonals
+        return self._linear @ self._price - cp.sum(cp.multiply(self._quadratic, cp.square(self._price)))
 
     def _demand(self, *, bounded: bool, peak: bool) -> Any:
         """Add the demand's range, and return what the peak costs."""
@@ -243,17 +231,18 @@ class PriceProgram:
         profit : ProfitFloor, optional
             Least profit, where the program was made to heed it.
         """
-        self._linear.value, self._quadratic.value = linear, self._root(quadratic)
+        self._linear.value, self._quadratic.value = linear, quadratic
         self._lower.value, self._upper.value = lower, upper
         self._promises.value = promises
         if demand is not None:
             self._set_demand(demand)
         if profit is not None:
             self._profit_linear.value, self._spread.value, self._least.value = profit.linear, profit.root, profit.least
-        solution = Solution(np.full(lower.shape, np.nan), "solver_error", 0.0)
-        for gap in _GAPS:
-            solution = self._run(gap, solution.solve_s)
-            if solution.status not in ("optimal_inaccurate", "solver_error"):
+        solve_s = 0.0
+        for problem, options in self._attempts:
+            solution = self._run(problem, options, solve_s)
+            solve_s = solution.solve_s
+            if solution.status == "optimal" or (solution.solver in _TRUSTED and solution.status not in _UNSURE):
                 break
         return solution
 
@@ -266,18 +255,19 @@ class PriceProgram:
         if "peak" in self._limits:
             self._spared.value = demand.spared - demand.offset
 
-    def _run(self, gap: float, spent_s: float) -> Solution:
+    def _run(self, problem: Any, options: Mapping[str, Any], spent_s: float) -> Solution:
+        solver = options["solver"] if isinstance(options["solver"], str) else options["solver"].name()
         nothing = np.full(self._price.shape, np.nan)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # an inaccurate solution is told by its status
                 # A solver kept warm would scale by its first problem: the last bits would depend on the past.
-                self._problem.solve(solver=self.solver, warm_start=False, tol_gap_abs=gap, tol_gap_rel=gap)
+                problem.solve(warm_start=False, **options)
         except cp.SolverError:
-            return Solution(nothing, "solver_error", spent_s)
-        value, solve_s = self._price.value, self._problem.solver_stats.solve_time
+            return Solution(nothing, "solver_error", spent_s, solver)
+        value, solve_s = self._price.value, problem.solver_stats.solve_time
         price = nothing if value is None else np.asarray(value, dtype=np.float64)
-        return Solution(price, str(self._problem.status), spent_s + float(solve_s or 0.0), self._duals())
+        return Solution(price, str(problem.status), spent_s + float(solve_s or 0.0), solver, self._duals())
 
     def _duals(self) -> dict[str, FloatArray]:
         found = {name: limit.dual_value for name, limit in self._limits.items()}

@@ -37,9 +37,6 @@ _UNSETTLED = "promises_broken"
 _MIN_ROWS = 64
 """Up to so many homes, every promise stands in the program from the start."""
 
-_BANDS = (4, 8)
-"""Widths of band for which a program of its own is faster than one that takes any matrix."""
-
 _PROFIT_KEPT = 1e-6
 """A least profit counts as kept within this share of the profit at the default prices."""
 
@@ -165,13 +162,12 @@ class ElasticQp(SizedPricer):
     """
 
     max_rounds = 50
-    solver = "CLARABEL"
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)
         promises = homes + (self.options.revenue_cap_eur_per_kwh is not None)
         self._rows = min(promises, max(_MIN_ROWS, 4 * horizon_steps))
-        self._programs: dict[tuple[bool, bool, int | None], PriceProgram] = {}
+        self._programs: dict[tuple[bool, bool], PriceProgram] = {}
         share = self.options.least_profit_share
         self._least_share = 1.0 if share is None and self.options.objective == "peak" else share
 
@@ -187,12 +183,12 @@ class ElasticQp(SizedPricer):
         solution = self._solve(problem, response, limits)
         if solution.status != "optimal":
             reason = self._why(problem, response, limits, solution.status)
-            return fall_back(problem, solution.status, reason, started, self.solver)
+            return fall_back(problem, solution.status, reason, started, solution.solver)
         price = solution.price_eur_per_kwh
         return RetailPrices(
             buy_eur_per_kwh=price,
             status=solution.status,
-            solver=self.solver,
+            solver=solution.solver,
             solve_s=solution.solve_s,
             total_s=perf_counter() - started,
             binding=limits.binding(price),
@@ -202,7 +198,7 @@ class ElasticQp(SizedPricer):
 
     def _program(self, response: Response, *, bounded: bool) -> PriceProgram:
         """Return the compiled program that fits a response; made when first asked for."""
-        key = (response.crossed, bounded, self._band(response))
+        key = (response.crossed, bounded)
         if key not in self._programs:
             from vpp_sim.pricing.program import PriceProgram  # cvxpy takes 0.8 s to load, and Flat does without
 
@@ -211,19 +207,11 @@ class ElasticQp(SizedPricer):
                 rows=self._rows,
                 ramp_eur_per_kwh=self.options.ramp_eur_per_kwh,
                 crossed=response.crossed,
-                band=key[2],
                 bounded=bounded,
                 peak=self.options.objective == "peak",
                 profit_floor=self._least_share is not None,
             )
         return self._programs[key]
-
-    def _band(self, response: Response) -> int | None:
-        """Return the narrowest band that holds a matrix, or None where a full one costs no more."""
-        if not response.crossed:
-            return None
-        fits = [band for band in _BANDS if response.band <= band < self.horizon_steps / 4]
-        return fits[0] if fits else None
 
     def _solve(self, problem: RetailProblem, response: Response, limits: Limits) -> Solution:
         """Solve with the limits that matter; add those that are broken, and solve again."""

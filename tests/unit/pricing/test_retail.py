@@ -40,7 +40,7 @@ def test_monopoly_price_of_a_linear_demand():
     assert prices.buy_eur_per_kwh == pytest.approx([30.0], abs=1e-5)
     assert elastic_demand_kwh(problem, prices.buy_eur_per_kwh, -4.0) == pytest.approx([40.0], abs=1e-5)
     assert expected_profit_eur(problem, prices.buy_eur_per_kwh, -4.0) == pytest.approx(800.0, abs=1e-6)
-    assert (prices.status, prices.solver, prices.fallback, prices.binding) == ("optimal", "CLARABEL", False, ())
+    assert (prices.status, prices.solver, prices.fallback, prices.binding) == ("optimal", "PIQP_DENSE", False, ())
     assert 0 < prices.solve_s < prices.total_s
 
 

@@ -96,31 +96,13 @@ def test_welfare_without_limits_prices_at_marginal_cost():
 def test_a_new_matrix_needs_no_new_compilation():
     pricer = ElasticQp(homes=2, horizon_steps=3)
     first = pricer.price(_problem(elasticity=_CROSS))
-    program = pricer._programs[True, False, None]._problem
+    program = pricer._programs[True, False]._attempts[0][0]
     compiled = program._cache.param_prog
     second = pricer.price(_problem(elasticity=_CROSS - np.diag([0.0, 0.5, 0.0])))
     assert program._cache.param_prog is compiled
     assert np.abs(first.buy_eur_per_kwh - second.buy_eur_per_kwh).max() > 1e-3
     third = ElasticQp(homes=2, horizon_steps=3).price(_problem(elasticity=_CROSS - np.diag([0.0, 0.5, 0.0])))
     assert third.buy_eur_per_kwh.tobytes() == second.buy_eur_per_kwh.tobytes()
-
-
-@pytest.mark.parametrize(("reach", "band"), [(3, 4), (8, 8), (9, None)])
-@pytest.mark.parametrize("objective", ["profit", "welfare"])
-def test_a_band_of_elasticities_gives_what_the_full_matrix_does(monkeypatch, reach, band, objective):
-    rng = np.random.default_rng(7)
-    apart = np.abs(np.subtract.outer(np.arange(36), np.arange(36)))
-    matrix = np.where((apart > 0) & (apart <= reach), 0.02, 0.0) - 0.9 * np.eye(36)
-    problem = _problem(rng.uniform(0.5, 2.0, (2, 36)), rng.uniform(0.0, 0.3, 36), elasticity=matrix)
-    options = {"objective": objective, "cap_eur_per_kwh": 0.38}
-    pricer = ElasticQp(homes=2, horizon_steps=36, options=RetailOptions(**options))
-    banded = pricer.price(problem)
-    assert list(pricer._programs) == [(True, False, band)]
-    monkeypatch.setattr("vpp_sim.pricing.retail._BANDS", ())
-    full = _solve(problem, **options)
-    assert banded.status == full.status == "optimal"
-    assert np.ptp(full.buy_eur_per_kwh) > 0.05
-    assert banded.buy_eur_per_kwh == pytest.approx(full.buy_eur_per_kwh, abs=1e-5)
 
 
 def test_curvature_of_the_wrong_sign_is_flattened_and_noted():
