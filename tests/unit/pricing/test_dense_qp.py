@@ -32,8 +32,10 @@ class _Program:
 
 def test_a_free_optimum_with_its_value():
     # 4 x - x^2 is largest at 2, where it is 4, twice; the constant adds 7. No limit binds.
-    value, x, duals = _Program().solve()
+    program = _Program()
+    value, x, duals = program.solve()
     assert value == pytest.approx(15.0)
+    assert program.problem.solution.opt_val == pytest.approx(15.0)  # as the solver has it
     assert x == pytest.approx([2.0, 2.0])
     assert np.concatenate([np.atleast_1d(dual) for dual in duals]) == pytest.approx(np.zeros(5), abs=1e-9)
 
