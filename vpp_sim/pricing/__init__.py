@@ -16,7 +16,7 @@ for or against the retailer where they tie (:mod:`~vpp_sim.pricing.stackelberg`)
 and where there is none, the limit in the way is named with what it lacks (:mod:`~vpp_sim.pricing.relaxation`).
 
 Turned down: one price a home (a regulator would ask why neighbours pay differently); a response inside the promise
-(a home that cannot respond would lose); building the optimisation anew every time (14 ms and more against 3 ms for a
+(a home that cannot respond would lose); building the optimisation anew every time (14 ms and more against 2 ms for a
 compiled one). What follows: the number of homes and steps is fixed when a pricer is made.
 
 cvxpy is loaded when an optimising pricer first sets prices, not before.
@@ -28,6 +28,7 @@ __all__ = [
     "customers",
     "cvar",
     "demand",
+    "dense_qp",
     "elasticity",
     "explain",
     "followers",
