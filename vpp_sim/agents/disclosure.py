@@ -34,7 +34,9 @@ def _desks(scenario: Scenario) -> dict[str, str]:
         + " and published prices; hours without a published price repeat the day before",
         "day-ahead bids": f"due at {gate} local time on the day before, before prices are known, from the forecast "
         "issued then",
-        "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known",
+        "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known, "
+        "on the load forecast then; it is taken for that at the default tariff, although meters showed what homes "
+        "answered to earlier prices",
         "demand response": "homes know the prices of the whole day and their own load as it comes",
         "local market": f"homes bid their metered net energy of this step, {scenario.market.local.bidding}",
         "elasticity of demand": f"believed to be {retail.elasticity:g} at first, and learnt from each day's meters and "

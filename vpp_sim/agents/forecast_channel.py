@@ -33,7 +33,7 @@ class ForecastChannel:
     model : Forecaster
         Hourly model of the series, in multiples of `unit_kw`.
     series_kw : ndarray, shape (R, n)
-        The series, by the fleet's rows [kW].
+        The series before homes answer prices, by the fleet's rows [kW]; see :meth:`read_meters`.
     unit_kw : ndarray, shape (n,)
         What the model counts each home in: a solar array's nameplate power [kW].
     fleet_unit_kw : float
@@ -85,6 +85,7 @@ class ForecastChannel:
             else None
         )
         self._calibrated_to: int | None = None
+        self._answer_kw = np.zeros((HISTORY_H * clock.steps_per_hour, len(fleet)))
         self.told_beyond_h = 0
         """Hours beyond the end of the data that a bound was told as those of the day before."""
 
@@ -96,9 +97,22 @@ class ForecastChannel:
         quantiles_kw: FloatArray = self._model.predict(self._inputs(step)) * self._unit_kw[:, None, None]
         return quantiles_kw if self._calibrator is None else self._calibrated(self._calibrator, quantiles_kw, step)
 
+    def read_meters(self, step: int, metered_kw: FloatArray) -> None:
+        """Take down what meters showed in `step`, shape (n,) [kW]; steps not read are as the series has them.
+
+        What homes would have drawn at other prices no meter shows: it stays in the series, and models do not see it.
+        """
+        self._answer_kw[step % len(self._answer_kw)] = metered_kw - self._series_kw[self._fleet.row(step)]
+
     def metered_kw(self, step: int, hours: int) -> FloatArray:
-        """Return what homes and fleet came to in the hours that end where `step` begins, shape (n + 1, hours) [kW]."""
-        return _with_fleet(self._fleet.hourly_before(self._series_kw, step, hours, self._clock.steps_per_hour))
+        """Return what homes and fleet came to in the hours that end where `step` begins, shape (n + 1, hours) [kW].
+
+        At most as many hours as :data:`HISTORY_H`.
+        """
+        per_hour = self._clock.steps_per_hour
+        series_kw = self._fleet.hourly_before(self._series_kw, step, hours, per_hour)
+        answer_kw = self._answer_kw[np.arange(step - hours * per_hour, step) % len(self._answer_kw)]
+        return _with_fleet(series_kw + answer_kw.reshape(hours, per_hour, -1).mean(axis=1))
 
     def _inputs(self, step: int) -> ForecastInputs:
         task, per_hour, fleet = self._model.task, self._clock.steps_per_hour, self._fleet

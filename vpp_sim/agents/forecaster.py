@@ -83,7 +83,7 @@ class ForecastDesk:
         tasks = demand.model.task, solar.model.task
         if tasks[0].levels != tasks[1].levels or tasks[0].horizon_steps != tasks[1].horizon_steps:
             raise SimulationError("forecasters of load and sun must give the same quantile levels and horizon")
-        self._clock, self._fleet, self._levels = clock, fleet, tasks[0].levels
+        self._world, self._clock, self._fleet, self._levels = world, clock, fleet, tasks[0].levels
         self._every_steps, self._gates = every_s // clock.step_s, gates
         self._next_to_close = 0
         total_kwp = float(fleet.pv_kwp.sum())
@@ -123,21 +123,31 @@ class ForecastDesk:
         demand_kw, solar_kw = self._load.issue(step), self._sun.issue(step)
         if step in self._gates:
             self._enter(step, demand_kw, solar_kw)
+        load_kw = np.repeat(demand_kw[:-1, :, middle], per_hour, axis=1)
         return Forecast(
             issue_step=step,
             steps_per_day=24 * per_hour,
             levels=self._levels,
-            net_kw=np.repeat(demand_kw[:-1, :, middle] - solar_kw[:-1, :, middle], per_hour, axis=1),
+            load_kw=load_kw,
+            net_kw=load_kw - np.repeat(solar_kw[:-1, :, middle], per_hour, axis=1),
             fleet_demand_kw=np.repeat(demand_kw[-1], per_hour, axis=0),
             fleet_solar_kw=np.repeat(solar_kw[-1], per_hour, axis=0),
         )
 
     def records(self) -> list[ForecastRecord]:
         """Return how the day-ahead forecasts of the whole run did, once it is over."""
+        self._read_meters(self._clock.n_steps)
         self._close_days(self._clock.n_steps)
         return [*self._load_book.records(), *self._sun_book.records()]
 
+    def _read_meters(self, step: int) -> None:
+        """Take down the load of the step before, after its response to prices."""
+        past = self._world.flexible.previous()
+        if past is not None:
+            self._load.read_meters(step - 1, past.load_kw)
+
     def _forecast(self, step: int) -> None:
+        self._read_meters(step)
         if step % self._every_steps == 0 or step in self._gates:
             self._close_days(step)
             self._write(self.issue(step))

@@ -162,6 +162,7 @@ class PricingDesk:
         now = max(self._world.cursor.step, forecast.issue_step)
         battery_kw = self._planner.battery_kw(soc_kwh, forecast, tariff, now, steps.stop - now)
         net_kw = forecast.median_net_kw(steps.start, len(steps)) + battery_kw[:, steps.start - now :]
+        load_kw = forecast.load_kw[:, forecast.leads(steps.start, len(steps))]
         rows = slice(steps.start + self._lead, steps.stop + self._lead)
         return RetailProblem(
             demand_kwh=np.maximum(net_kw, 0.0) * self._clock.step_h,
@@ -169,6 +170,7 @@ class PricingDesk:
             default_eur_per_kwh=self._default[rows],
             levies_eur_per_kwh=self._levies[rows],
             feed_in_eur_per_kwh=np.full(len(steps), self._feed_in),
+            responsive_kwh=np.where(net_kw > 0, load_kw, 0.0).sum(axis=0) * self._clock.step_h,
             export_kwh=np.maximum(-net_kw, 0.0).sum(axis=0) * self._clock.step_h,
         )
 

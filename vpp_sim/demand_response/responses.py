@@ -101,9 +101,9 @@ class SelfDemandResponse(_Flexible):
 
     A day whose mean price is zero or negative has no response.
 
-    The default elasticity is that of willing homes: short-run estimates from Sacramento's trial of time-of-use and
-    critical-peak prices lie between -0.02 and -0.07, and customers who were put on such prices by default responded
-    about a quarter as much as those who volunteered [1]_.
+    The default elasticity is that of willing homes: those of daily demand in Sacramento in summer 2012 lie between
+    -0.02 and -0.07 [1]_, and customers who were put on time-of-use prices by default are a quarter as elastic as those
+    who volunteered [2]_.
 
     Parameters
     ----------
@@ -116,9 +116,11 @@ class SelfDemandResponse(_Flexible):
 
     References
     ----------
-    .. [1] Lawrence Berkeley National Laboratory, "Time-of-Use as a Default Rate for Residential Customers: Issues and
-       Insights", U.S. Department of Energy, June 2016.
-       https://www.smartgrid.gov/document/tou_default_rate_for_residential_customers_issues_insights.html
+    .. [1] Z. K. Davis, "Sweating it out: the response of summer electricity demand to increases in price", thesis,
+       California State University, Sacramento, 2013, abstract.
+    .. [2] Lawrence Berkeley National Laboratory, "Heterogeneity in own-price residential customer demand elasticities
+       for electricity under time-of-use rates: evidence from a randomized-control trial in the United States",
+       abstract. https://energyanalysis.lbl.gov/publications/heterogeneity-own-price-residential
 
     Examples
     --------

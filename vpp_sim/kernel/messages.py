@@ -47,7 +47,8 @@ class Metered:
 class Forecast:
     """What is foreseen from step `issue_step` on.
 
-    `net_kw`, shape (n, H), is each home's median load less its median solar power [kW]. `fleet_demand_kw` and
+    `load_kw`, shape (n, H), is each home's median load and `net_kw` that less its median solar power [kW].
+    `fleet_demand_kw` and
     `fleet_solar_kw`, shape (H, Q), are quantiles of the sums over all homes, forecast as series of their own, since the
     median of a sum is not the sum of the medians.
     """
@@ -55,6 +56,7 @@ class Forecast:
     issue_step: int
     steps_per_day: int
     levels: tuple[float, ...]
+    load_kw: FloatArray
     net_kw: FloatArray
     fleet_demand_kw: FloatArray
     fleet_solar_kw: FloatArray

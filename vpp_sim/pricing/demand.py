@@ -44,12 +44,13 @@ def elastic_demand_kwh(
 ) -> FloatArray:
     r"""Return the demand of all homes at given prices, linear around the default price.
 
-    .. math:: d_t = D_t \Bigl(1 + \sum_s e_{ts} \Bigl(\frac{p_s}{p^{def}_s} - 1\Bigr)\Bigr)
+    .. math:: d_t = D_t + R_t \sum_s e_{ts} \Bigl(\frac{p_s}{p^{def}_s} - 1\Bigr)
 
     Parameters
     ----------
     problem : RetailProblem
-        Demand :math:`D` at the default prices :math:`p^{def}`.
+        Demand :math:`D` at the default prices :math:`p^{def}`, and the energy :math:`R` that answers, the demand itself
+        where nothing else is said.
     buy_eur_per_kwh : ndarray, shape (H,)
         Prices :math:`p` [EUR/kWh].
     elasticity : float or ndarray, shape (H, H)
@@ -71,7 +72,7 @@ def elastic_demand_kwh(
     """
     relative = buy_eur_per_kwh / problem.default_eur_per_kwh - 1
     answer = elasticity @ relative if isinstance(elasticity, np.ndarray) else elasticity * relative
-    demand: FloatArray = problem.demand_kwh.sum(axis=0) * (1 + answer)
+    demand: FloatArray = problem.demand_kwh.sum(axis=0) + problem.answering_kwh * answer
     return demand
 
 
@@ -104,8 +105,7 @@ def consumer_surplus_eur(problem: RetailProblem, buy_eur_per_kwh: FloatArray, el
     """
     if not elasticity < 0:
         raise PhysicsError(f"elasticity is {elasticity:g}, expected below 0: surplus would have no bound")
-    total = problem.demand_kwh.sum(axis=0)
-    slope = -elasticity * total / problem.default_eur_per_kwh
+    slope = -elasticity * problem.answering_kwh / problem.default_eur_per_kwh
     demand = elastic_demand_kwh(problem, buy_eur_per_kwh, elasticity)
     return float(np.divide(demand**2, 2 * slope, out=np.zeros_like(demand), where=slope > 0).sum())
 
@@ -153,12 +153,12 @@ class Response:
         """Return the response of a problem's demand."""
         total, default = problem.demand_kwh.sum(axis=0), problem.default_eur_per_kwh
         unit_kwh = float(total.mean()) or 1.0
-        weight = total / unit_kwh
+        weight, answering = total / unit_kwh, problem.answering_kwh / unit_kwh
         if not isinstance(elasticity, np.ndarray):
-            slope = elasticity * weight / default
+            slope = elasticity * answering / default
             return cls(weight, slope, np.where(weight < _IDLE, _IDLE / default, -slope), unit_kwh)
         busy = weight >= _IDLE
-        matrix = np.where(busy[:, None] & busy, weight[:, None] * elasticity / default, 0.0)
+        matrix = np.where(busy[:, None] & busy, answering[:, None] * elasticity / default, 0.0)
         pull = np.diag(np.where(busy, 0.0, _IDLE / default))
         curvature, note = _concave(pull - (matrix + matrix.T) / 2)
         return cls(weight, matrix, curvature, unit_kwh, note)

@@ -174,6 +174,9 @@ class Explainer:
             mean_kwh = np.repeat(problem.demand_kwh.mean(axis=1, keepdims=True), horizon_steps, axis=1)
             export = None if problem.export_kwh is None else np.full(horizon_steps, problem.export_kwh.mean())
             changed = replace(changed, demand_kwh=mean_kwh, export_kwh=export)
+            if problem.responsive_kwh is not None:
+                even = np.full(horizon_steps, problem.responsive_kwh.mean())
+                changed = replace(changed, responsive_kwh=even)
         if self._learnt(problem) and "elasticity" not in kept:
             changed = replace(changed, elasticity=self._prior * np.eye(horizon_steps))
         return self._pricer.price(changed).buy_eur_per_kwh

@@ -58,7 +58,7 @@ class RetailOptions:
 
     cap_eur_per_kwh: float = 0.60
     floor_eur_per_kwh: float = 0.0
-    elasticity: float = -0.08
+    elasticity: float = -0.045
     ramp_eur_per_kwh: float | None = None
     objective: Objective = "profit"
     least_profit_share: float | None = None
@@ -114,6 +114,9 @@ class RetailProblem:
     elasticity : ndarray, shape (H, H), or None
         Own (diagonal, not positive) and cross elasticities at the default prices: relative change of the demand of the
         row's step over relative change of the price of the column's step. None takes the options' single number.
+    responsive_kwh : ndarray, shape (H,), or None
+        Energy that the elasticities are shares of [kWh], non-negative: what homes that draw consume, which with sun on
+        their roofs is more than they draw. None is the demand itself.
     export_kwh : ndarray, shape (H,), or None
         What all homes together are expected to feed in [kWh], non-negative; lowers the net import that the feeder
         limit and the peak count. None is zero.
@@ -121,8 +124,8 @@ class RetailProblem:
     Raises
     ------
     PhysicsError
-        If shapes differ, a number is not finite, a demand or export is negative, a default price is not positive, or an
-        own elasticity is.
+        If shapes differ, a number is not finite, an energy is negative, a default price is not positive, or an own
+        elasticity is.
     """
 
     demand_kwh: FloatArray
@@ -131,6 +134,7 @@ class RetailProblem:
     levies_eur_per_kwh: FloatArray | float
     feed_in_eur_per_kwh: FloatArray
     elasticity: FloatArray | None = None
+    responsive_kwh: FloatArray | None = None
     export_kwh: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -150,10 +154,16 @@ class RetailProblem:
             raise PhysicsError(f"default_eur_per_kwh must be positive: lowest is {self.default_eur_per_kwh.min():g}")
         self._check_optional(self.demand_kwh.shape[1])
 
+    @property
+    def answering_kwh(self) -> FloatArray:
+        """Energy that the elasticities are shares of, shape (H,) [kWh]."""
+        return self.demand_kwh.sum(axis=0) if self.responsive_kwh is None else self.responsive_kwh
+
     def _check_optional(self, horizon_steps: int) -> None:
-        if self.export_kwh is not None:
-            require_shape("export_kwh", self.export_kwh, (horizon_steps,))
-            require_non_negative("export_kwh", self.export_kwh)
+        for name in ("responsive_kwh", "export_kwh"):
+            if (values := getattr(self, name)) is not None:
+                require_shape(name, values, (horizon_steps,))
+                require_non_negative(name, values)
         if self.elasticity is not None:
             require_shape("elasticity", self.elasticity, (horizon_steps, horizon_steps))
             require_finite("elasticity", self.elasticity)

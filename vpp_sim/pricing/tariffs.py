@@ -88,7 +88,7 @@ def _most(lines: tuple[FloatArray, FloatArray], shape: FloatArray, limits: Limit
     if spare.min() < 0:
         return -1.0
     growth = lines[1][:, None] + shape
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the least of numbers divides beyond all
         share = float(np.where(growth < 0, spare / -growth, np.inf).min(initial=1.0))
     if limits.ramp_eur_per_kwh is not None and shape.size > 1:
         steepest = float(np.abs(np.diff(shape)).max())

@@ -21,6 +21,7 @@ def forecast(**changes: object) -> Forecast:
         "issue_step": -12,
         "steps_per_day": 24,
         "levels": (0.1, 0.5, 0.9),
+        "load_kw": np.arange(hours, dtype=float)[None, :],
         "net_kw": np.arange(hours, dtype=float)[None, :],
         "fleet_demand_kw": np.tile([8.0, 10.0, 13.0], (hours, 1)),
         "fleet_solar_kw": np.tile([1.0, 5.0, 6.0], (hours, 1)),

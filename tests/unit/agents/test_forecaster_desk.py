@@ -1,11 +1,13 @@
 """The forecasting desk: what it feeds its models, and the fleet as a series of its own."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tests.support.scenarios import light_scenario
+from tests.support.scenarios import light_scenario, simulate_in
 from vpp_sim.agents.fleet import Fleet
 from vpp_sim.agents.forecaster import ForecastDesk, ForecastSource
 from vpp_sim.agents.inputs import Inputs, load_inputs, open_models
@@ -206,3 +208,36 @@ def test_persistence_is_as_good_as_the_values_of_yesterday(role: str) -> None:
 def test_models_that_do_not_fit_are_refused(inputs: Inputs, task: dict[str, object], message: str) -> None:
     with pytest.raises(SimulationError, match=message):
         desk(inputs, demand=Echo(**task))
+
+
+def test_models_see_what_meters_showed_and_not_what_homes_would_have_drawn(inputs: Inputs) -> None:
+    """In the third hour every home draws 0.5 kW more than its base load in two of the four quarters."""
+    clock, fleet = inputs.clock, inputs.fleet
+    made, demand, _ = desk(inputs)
+    for step in range(8, 12):
+        answer_kw = 0.5 if step % 2 else 0.0
+        made._load.read_meters(step, fleet.load_kw[fleet.row(step)] + answer_kw)
+    made.issue(12)
+    base = hourly(fleet, fleet.load_kw, 12 - 4 * 168, 168).T
+    difference = demand.seen[-1].history[:-1] - base
+    np.testing.assert_allclose(difference[:, -1], 0.25, atol=1e-12)
+    np.testing.assert_allclose(difference[:, :-1], 0.0, atol=1e-12)
+    assert clock.steps_per_hour == 4
+
+
+def test_what_homes_answer_is_in_tomorrows_forecast(tmp_path: Path) -> None:
+    """Persistence repeats the day before: with prices that differ by the hour, what homes moved is in it."""
+    issued = {}
+    for name, elasticity in (("still", 0.0), ("moving", -0.6)):
+        options = {"demand_response__kind": "self_dr", "demand_response__flexible_share": 0.5}
+        scenario = light_scenario(
+            clock__days=3, forecasting__demand__kind="persistence", demand_response__elasticity=elasticity, **options
+        )
+        (tmp_path / name).mkdir()
+        simulate_in(tmp_path / name, scenario)
+        issued[name] = pd.read_parquet(tmp_path / name / "timeseries.parquet")
+    moved = issued["moving"]["load_kw"] - issued["still"]["load_kw"]
+    assert moved[:24].abs().max() > 0.2
+    foreseen = issued["moving"]["forecast_net_p50_kw"] - issued["still"]["forecast_net_p50_kw"]
+    assert foreseen[:24].abs().max() == 0
+    assert foreseen[48:].abs().max() > 0.2

@@ -49,7 +49,7 @@ def traded(
         world.put(step, metered=Metered(load_kw, pv_kw), flexible=Flexible(load_kw))
         net_kw = np.repeat((load_kw - pv_kw)[:, None], 24, axis=1)
         fleet_kw = np.array([0.5, 1.0, 2.0]) * np.array([load_kw.sum(), pv_kw.sum()])[:, None]
-        forecast = Forecast(step, 24, LEVELS, net_kw, *(np.repeat(row[None], 24, axis=0) for row in fleet_kw))
+        forecast = Forecast(step, 24, LEVELS, net_kw, net_kw, *(np.repeat(row[None], 24, axis=0) for row in fleet_kw))
         world.put(step, forecast=forecast)
         world.put(step, storage=Storage(*np.zeros((4, 4))))
         world.enter(step, Phase.TRADE)

@@ -39,7 +39,7 @@ def attended(elasticity: float, prices: np.ndarray, noise: float = 0.02) -> Scho
         world.put(step, tariff=Tariff(first, shown, np.full_like(shown, 0.03), np.full_like(shown, DEFAULT), 24))
         if not hour:
             fleet_kw = np.repeat(FORESEEN_KW[:, None], 3, axis=1)
-            world.put(step, forecast=Forecast(step, 24, (0.1, 0.5, 0.9), np.zeros((1, 24)), fleet_kw, 0 * fleet_kw))
+            world.put(step, forecast=Forecast(step, 24, (0.1, 0.5, 0.9), *np.zeros((2, 1, 24)), fleet_kw, 0 * fleet_kw))
         world.enter(step, Phase.PRICE)
         school.attend(step)
         if not hour:

@@ -1,11 +1,13 @@
 """Retail prices against hand-derived optima, brute force, and the conditions of optimality."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from vpp_sim.errors import PhysicsError
+from vpp_sim.pricing.demand import consumer_surplus_eur
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.pricing.retail import DefaultTariff, ElasticQp, Flat, elastic_demand_kwh, expected_profit_eur
 
@@ -42,6 +44,27 @@ def test_monopoly_price_of_a_linear_demand():
     assert expected_profit_eur(problem, prices.buy_eur_per_kwh, -4.0) == pytest.approx(800.0, abs=1e-6)
     assert (prices.status, prices.solver, prices.fallback, prices.binding) == ("optimal", "PIQP_DENSE", False, ())
     assert 0 < prices.solve_s < prices.total_s
+
+
+@pytest.mark.parametrize("matrix", [False, True])
+def test_what_answers_may_be_more_than_what_is_drawn(matrix):
+    # Homes draw 20 but consume 40, the rest from their roofs; 40 x -2 / 40 is the slope of 100 - 2p as above.
+    problem = replace(_problem([[20.0]], wholesale=4.0, default=40.0, levies=6.0), responsive_kwh=np.array([40.0]))
+    if matrix:
+        problem = replace(problem, elasticity=np.array([[-2.0]]))
+    prices = _solve(problem, cap_eur_per_kwh=50.0, elasticity=-2.0)
+    assert prices.buy_eur_per_kwh == pytest.approx([30.0], abs=1e-5)
+    assert elastic_demand_kwh(problem, np.array([30.0]), -2.0) == pytest.approx([40.0])
+    assert expected_profit_eur(problem, np.array([30.0]), -2.0) == pytest.approx(800.0)
+    assert consumer_surplus_eur(problem, np.array([30.0]), -2.0) == pytest.approx(400.0)
+
+
+def test_what_answers_has_the_shape_of_a_horizon_and_is_no_debt():
+    problem = _problem([[1.0, 2.0]], wholesale=0.05, default=0.3)
+    with pytest.raises(PhysicsError, match=r"responsive_kwh has shape \(1,\), expected \(2,\)"):
+        replace(problem, responsive_kwh=np.array([1.0]))
+    with pytest.raises(PhysicsError, match="responsive_kwh"):
+        replace(problem, responsive_kwh=np.array([1.0, -1.0]))
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ class RetailSpec(Spec):
     """Most that a kWh of the demand expected at the default prices may cost on average; nothing leaves it free."""
     feeder_limit_kw: PowerKw | None = None
     """Most that all homes together may be expected to draw; nothing leaves it free."""
-    elasticity: Annotated[float, Field(lt=0, json_schema_extra={"unit": "1"})] = -0.08
-    """Own-price elasticity of demand that the pricer believes in, or believes at first if it learns."""
+    elasticity: Annotated[float, Field(lt=0, json_schema_extra={"unit": "1"})] = -0.045
+    """Own-price elasticity of what homes consume that the pricer believes in, or at first if it learns."""
     learns_elasticity: bool = False
     """Whether the pricer learns the elasticity from prices and meters, day by day."""
     exploration: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False, json_schema_extra={"unit": "1"})] = 0.0
