@@ -13,7 +13,15 @@ import pandas as pd
 from community import FEED_IN, HOURS, RETAIL, SUN, book_of, community_of, fontana
 from mechanisms import load
 
-from vpp_sim.market.bidding import Adaptive, BiddingStrategy, ForecastBased, Outlook, Truthful, ZeroIntelligence
+from vpp_sim.market.bidding import (
+    Adaptive,
+    BiddingStep,
+    BiddingStrategy,
+    ForecastBased,
+    Outlook,
+    Truthful,
+    ZeroIntelligence,
+)
 from vpp_sim.market.indices import member_gains_eur
 
 if TYPE_CHECKING:
@@ -48,8 +56,8 @@ def play(market: str, strategy: BiddingStrategy, net_kwh: FloatArray, seed: int,
         net = net_kwh[hour]
         arrivals, draws = rng.permutation(net.size), rng.random(net.size)
         sides = np.sign(net).astype(np.int64)
-        limits = strategy.limits(sides, RETAIL, FEED_IN, draws, outlook(net_kwh, hour))
-        book = book_of(net, limits, arrivals)
+        step = BiddingStep(sides, RETAIL, FEED_IN, draws, hour % HOURS, outlook(net_kwh, hour))
+        book = book_of(net, strategy.limits(step), arrivals)
         clearing = mechanism.clear(book)
         strategy.observe(clearing, book, arrivals)
         if hour >= counted_from:
