@@ -221,9 +221,14 @@ class Adaptive:
     nothing was traded, the other side's best limit stands for the price. A home without an order, or facing no order at
     all, learns nothing.
 
-    A home has one memory a side for all hours of the day: what it learnt while energy was scarce it carries to hours in
-    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less
-    would have been enough: sellers end up with the gain.
+    A home has such a memory a side for each hour of its day, so that it does not carry to noon what it learns in scarce
+    evenings. Measured in ``experiments/trading`` (100 homes in four auctions, the two weeks after two of learning,
+    three seeds; shares of the largest gain): where supply and demand of the daylight hours are about equal, buyers get
+    11 to 38 % and not none, as with one memory for all hours; with sun on all roofs 18 to 64 % and not 0 to 42 %. If
+    half of the homes do either, those that remember by hour gain as if the community made 99 to 123 % of the largest
+    gain, the others 56 to 94 %. With sparse sun both gain the same. It costs trades, for an hour brings one lesson a
+    day: 2 to 4 % of the gain where buyers pay their own bids, elsewhere less than 1 %. Where they do, the price of what
+    was filled does not tell them that less would have been enough, and sellers keep most of the gain.
 
     Parameters
     ----------
@@ -231,6 +236,8 @@ class Adaptive:
         Size of the fleet.
     rng : numpy.random.Generator
         Draws the homes' characters.
+    by_hour : bool, default True
+        Whether there is a memory for each hour of the day; otherwise one serves all.
 
     References
     ----------
@@ -253,7 +260,8 @@ class Adaptive:
         """Return the strategy of a fleet."""
         return cls(homes, rng)
 
-    def __init__(self, homes: int, rng: np.random.Generator, *, memories: int = _DAY_H) -> None:
+    def __init__(self, homes: int, rng: np.random.Generator, *, by_hour: bool = True) -> None:
+        memories = _DAY_H if by_hour else 1
         self._rate, self._momentum = rng.uniform(0.1, 0.5, homes), rng.uniform(0.0, 0.1, homes)
         buys, sells = rng.uniform(0.05, 0.35, (2, homes))
         self._share: FloatArray = np.tile(np.stack([sells, 1.0 - buys]), (memories, 1, 1))
@@ -265,7 +273,7 @@ class Adaptive:
         """Return what each home has learnt to name on its side of the market at this hour of the day."""
         require_shape("draws", step.draws, self._yields.shape)
         self._yields = self._GREATEST_STEP * step.draws
-        self._memory = int(step.hour) % len(self._share)
+        self._memory = int(step.hour) % len(self._share)  # the only one, where there is one
         sells, buys = self._share[self._memory]
         return step.within(step.priced(np.where(step.sides > 0, buys, sells)))
 

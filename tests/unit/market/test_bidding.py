@@ -185,6 +185,67 @@ def test_adaptive_follows_the_home_behind_a_prosumer() -> None:
     assert both[1] == pytest.approx(0.21)
 
 
+def test_adaptive_learns_for_the_hour_of_the_day_alone() -> None:
+    """At 12:45 what was learnt at 12:00 is known, at 11:45 and 13:00 the first share of 0.8 is still named.
+
+    The lesson is that of the hand-computed step: 0.8 - 0.285 x 0.4 = 0.686, and the next drift there begins with it,
+    0.686 + 0.285 x (0.4 - 0.686) - 0.05 x 0.114.
+    """
+    strategy = Adaptive(5, Same(0.5))  # type: ignore[arg-type]
+
+    def bid(hour: float) -> float:
+        return (strategy.limits(step(hour=hour))[0] - FEED_IN) / (RETAIL - FEED_IN)
+
+    assert bid(12.0) == pytest.approx(0.8)
+    learn_from = book_of(strategy.limits(step(hour=12.0)), SIDES, np.ones(5))
+    strategy.observe(traded_at(0.13, [0], [1]), learn_from)
+    assert [bid(hour) for hour in (11.75, 12.0, 12.75, 13.0, 0.0)] == pytest.approx([0.8, 0.686, 0.686, 0.8, 0.8])
+    bid(23.75)
+    strategy.observe(traded_at(0.13, [0], [1]), learn_from)
+    assert [bid(23.0), bid(12.0)] == pytest.approx([0.686, 0.686])
+    strategy.observe(traded_at(0.13, [0], [1]), learn_from)
+    assert bid(12.5) == pytest.approx(0.686 - 0.285 * 0.286 - 0.05 * 0.114)
+
+
+def test_adaptive_homes_with_one_memory_carry_what_they_learn_to_all_hours() -> None:
+    strategy = Adaptive(5, Same(0.5), by_hour=False)  # type: ignore[arg-type]
+    limits = strategy.limits(step(hour=12.0))
+    strategy.observe(traded_at(0.13, [0], [1]), book_of(limits, SIDES, np.ones(5)))
+    for hour in (0.0, 12.0, 23.75):
+        assert (strategy.limits(step(hour=hour))[0] - FEED_IN) / (RETAIL - FEED_IN) == pytest.approx(0.686)
+
+
+def noon_and_evening(by_hour: bool) -> list[float]:
+    """Return the mean share paid at noon and in the evening, the last third of 300 days.
+
+    At noon 40 homes sell and 20 buy, in the evening 20 of the sellers buy as well, and 20 sell.
+    """
+    rng, shares = np.random.default_rng(5), np.full((300, 2), np.nan)
+    strategy = Adaptive(60, rng, by_hour=by_hour)
+    for day in range(300):
+        for at, (hour, buyers) in enumerate(((12.0, 20), (20.0, 40))):
+            sides = np.where(np.arange(60) < buyers, 1, -1)
+            limits = strategy.limits(BiddingStep(sides, RETAIL, FEED_IN, rng.random(60), hour))
+            book = book_of(limits, sides, np.ones(60))
+            clearing = UniformPrice().clear(book)
+            strategy.observe(clearing, book)
+            if clearing.traded_kwh:
+                shares[day, at] = (clearing.price_eur_per_kwh.mean() - FEED_IN) / (RETAIL - FEED_IN)
+    return np.nanmean(shares[200:], axis=0).tolist()
+
+
+def test_by_hour_homes_find_the_price_of_scarce_and_of_ample_hours() -> None:
+    """Competitive prices are the feed-in price at noon and the retail price in the evening (shares 0 and 1).
+
+    With one memory, buyers name at noon what they must in the evening, 1, and sellers in the evening what they must at
+    noon, 0: the auction's price is halfway between the two, always.
+    """
+    noon, evening = noon_and_evening(by_hour=True)
+    assert noon < 0.1
+    assert evening > 0.9
+    assert noon_and_evening(by_hour=False) == pytest.approx([0.5, 0.5], abs=0.05)
+
+
 @pytest.mark.parametrize(("buyers", "low", "high"), [(50, 0.9, 1.0), (30, 0.2, 0.8), (10, 0.0, 0.1)])
 def test_adaptive_homes_find_the_competitive_price_and_trade_all_there_is(buyers: int, low: float, high: float) -> None:
     """Of 60 equal orders the scarcer side is served whole, at the price at which its rivals give up.
