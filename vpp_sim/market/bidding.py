@@ -237,7 +237,7 @@ class Adaptive:
     rng : numpy.random.Generator
         Draws the homes' characters.
     by_hour : bool, default True
-        Whether there is a memory for each hour of the day; otherwise one serves all.
+        Whether there is a memory for each hour of the day, of 768 bytes a home; otherwise one serves all.
 
     References
     ----------
