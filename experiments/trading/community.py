@@ -16,7 +16,7 @@ import pandas as pd
 from mechanisms import STREETS
 
 from vpp_sim.data.fontana import DEFAULT_HOMES, Fontana
-from vpp_sim.market.bidding import Truthful, ZeroIntelligence
+from vpp_sim.market.bidding import BiddingStep, Truthful, ZeroIntelligence
 from vpp_sim.market.protocol import OrderBook
 
 if TYPE_CHECKING:
@@ -110,5 +110,5 @@ class Draws:
     def book(self, hour: int, net_kwh: FloatArray) -> OrderBook:
         """Return the book of an hour."""
         sides = np.sign(net_kwh).astype(np.int64)
-        limits = self._strategy.limits(sides, RETAIL, FEED_IN, self._uniform[hour])
-        return book_of(net_kwh, limits, self.home_of[hour])
+        step = BiddingStep(sides, RETAIL, FEED_IN, self._uniform[hour], hour % HOURS)
+        return book_of(net_kwh, self._strategy.limits(step), self.home_of[hour])

@@ -20,15 +20,8 @@ from mechanisms import load
 
 from vpp_sim.market.accounts import welfare_eur
 from vpp_sim.market.clearing import NoTrade
-from vpp_sim.market.indices import (
-    CommunityFlows,
-    budget_residual_eur,
-    gini,
-    member_gains_eur,
-    misreports,
-    rationality,
-    zhou_indices,
-)
+from vpp_sim.market.community_indices import CommunityFlows, gini, zhou_indices
+from vpp_sim.market.indices import budget_residual_eur, member_gains_eur, misreports, rationality
 from vpp_sim.market.optimum import optimum
 
 if TYPE_CHECKING:

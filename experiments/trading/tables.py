@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from community import SIZES, SUN
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from study_program import table
 
 MIDDLE = 100
 SIX = {
@@ -24,11 +22,6 @@ def table_of(figures: dict[str, Any]) -> str:
     """Return all tables."""
     parts = [_who_gains, _honest, _private, _zhou, _overall, _sizes, _strategies, _speed]
     return "\n".join(part(figures) for part in parts)
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"**{title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def _share(value: float | None) -> str:
@@ -55,7 +48,7 @@ def _who_gains(figures: dict[str, Any]) -> str:
         for name in figures["gini"]
     ]
     title = f"Who gets the gain from trade, {MIDDLE} homes, truthful [% of the largest gain; buyers / sellers / market]"
-    return _table(title, ["mechanism", *_suns(figures)], rows)
+    return table(title, ["mechanism", *_suns(figures)], rows)
 
 
 def _honest(figures: dict[str, Any]) -> str:
@@ -72,7 +65,7 @@ def _honest(figures: dict[str, Any]) -> str:
         for name in figures["gini"]
     ]
     heads += ["best lie, mean [% of stake]", "best lie, greatest"]
-    return _table(f"Equality, losers and lies, {MIDDLE} homes, truthful (the last four: balanced)", heads, rows)
+    return table(f"Equality, losers and lies, {MIDDLE} homes, truthful (the last four: balanced)", heads, rows)
 
 
 def _private(figures: dict[str, Any]) -> str:
@@ -82,7 +75,7 @@ def _private(figures: dict[str, Any]) -> str:
     heads += ["orders beyond their limits [%]", "best lie, mean [% of stake]", "best lie, greatest"]
     case = _case("balanced", "zero_intelligence")
     rows = [[name, *(_share(figures[key][name][case]) for key in keys)] for name in figures["gini"]]
-    return _table(f"Limits at random, balanced, {MIDDLE} homes", heads, rows)
+    return table(f"Limits at random, balanced, {MIDDLE} homes", heads, rows)
 
 
 def _zhou(figures: dict[str, Any]) -> str:
@@ -92,7 +85,7 @@ def _zhou(figures: dict[str, Any]) -> str:
         for name in figures["gini"]
     ]
     title = f"Zhou's indices, balanced, {MIDDLE} homes that respond, truthful"
-    return _table(title, ["mechanism", *SIX.values(), "overall"], rows)
+    return table(title, ["mechanism", *SIX.values(), "overall"], rows)
 
 
 def _overall(figures: dict[str, Any]) -> str:
@@ -109,7 +102,7 @@ def _overall(figures: dict[str, Any]) -> str:
         for name in figures["gini"]
     ]
     heads = ["mechanism", *(f"{sun}, {homes:,}" for sun, homes in columns)]
-    return _table(
+    return table(
         f"Zhou's overall index, truthful (mean and standard deviation of {figures['seeds']} seeds)", heads, rows
     )
 
@@ -127,7 +120,7 @@ def _sizes(figures: dict[str, Any]) -> str:
         for name in figures["gini"]
     ]
     title = "Size, limits at random, balanced [%: welfare by limits / left over / mean gain of the best lie]"
-    return _table(title, ["mechanism", *(f"{homes:,} homes" for homes in SIZES)], rows)
+    return table(title, ["mechanism", *(f"{homes:,} homes" for homes in SIZES)], rows)
 
 
 def _strategies(figures: dict[str, Any]) -> str:
@@ -138,9 +131,9 @@ def _strategies(figures: dict[str, Any]) -> str:
     ]
     names = next(iter(next(iter(figures["strategies"].values())).values()))
     title = "Strategies, 100 homes, the last two of four weeks in July [% of the largest gain; buyers / sellers]"
-    return _table(title, ["sun", "market", *names], rows)
+    return table(title, ["sun", "market", *names], rows)
 
 
 def _speed(figures: dict[str, Any]) -> str:
     rows = [[name, f"{took:,.2f}"] for name, took in figures["clear_10000_ms"].items()]
-    return _table(f"Clearing {figures['timed_orders']:,} orders, median", ["mechanism", "ms"], rows)
+    return table(f"Clearing {figures['timed_orders']:,} orders, median", ["mechanism", "ms"], rows)

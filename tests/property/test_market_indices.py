@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp_sim.market.accounts import blended_prices, filled, welfare_eur
-from vpp_sim.market.bidding import Adaptive, ForecastBased, Outlook, Truthful, ZeroIntelligence
+from vpp_sim.market.bidding import Adaptive, BiddingStep, ForecastBased, Outlook, Truthful, ZeroIntelligence
 from vpp_sim.market.clearing import MidMarketRate, UniformPrice
-from vpp_sim.market.indices import budget_residual_eur, gini, member_gains_eur, misreports, rationality
+from vpp_sim.market.community_indices import gini
+from vpp_sim.market.indices import budget_residual_eur, member_gains_eur, misreports, rationality
 from vpp_sim.market.optimum import optimum
 from vpp_sim.market.protocol import OrderBook
 
@@ -85,7 +86,8 @@ def test_no_strategy_bids_beyond_the_outside_options(seed, feed_in, spread, ener
     for strategy in (Truthful(), ZeroIntelligence(), Adaptive(12, rng), ForecastBased(0.5 + rng.random() / 2)):
         for _ in range(4):
             sides = rng.integers(-1, 2, 12)
-            limits = strategy.limits(sides, retail, feed_in, rng.random(12), outlook)
+            hour = 24 * rng.random()
+            limits = strategy.limits(BiddingStep(sides, retail, feed_in, rng.random(12), hour, outlook))
             assert (limits[sides > 0] <= retail).all()
             assert (limits[sides < 0] >= feed_in).all()
             assert ((limits >= feed_in - 1e-12) & (limits <= retail + 1e-12)).all()

@@ -13,8 +13,8 @@ from vpp_sim.kernel.messages import LocalTrades
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.randomness import MemberStreams
 from vpp_sim.kernel.world import World
-from vpp_sim.market.bidding import BiddingStrategy, Outlook
-from vpp_sim.market.protocol import ClearingMechanism, OrderBook
+from vpp_sim.market.bidding import BiddingStep, BiddingStrategy, Outlook
+from vpp_sim.market.protocol import Clearing, ClearingMechanism, OrderBook
 
 __all__ = ["LocalMarket"]
 
@@ -62,6 +62,7 @@ class LocalMarket:
         self._world, self._clock, self._mechanism = world, clock, mechanism
         self._strategy, self._minimum_kwh, self._limits, self._arrivals = strategy, minimum_kwh, limits, arrivals
         self._levies, self._bus_of_home = levies_eur_per_kwh, bus_of_home
+        self._hours = clock.local_time(0, clock.n_steps).hour
         self.counts = {"orders": 0, "orders left without any trade": 0}
         self._write = world.trades.claim(self.name)
 
@@ -77,9 +78,7 @@ class LocalMarket:
         book, limit = self._book(step, net_kwh[home_of], home_of)
         clearing = self._mechanism.clear(book)
         self._strategy.observe(clearing, book, home_of)
-        matched = np.union1d(clearing.buyer, clearing.seller).size
-        self.counts["orders"] += book.buyer.size + book.seller.size
-        self.counts["orders left without any trade"] += book.buyer.size + book.seller.size - matched
+        self._count(book, clearing)
         self._write(
             LocalTrades(
                 buyer=home_of[clearing.buyer],
@@ -93,6 +92,18 @@ class LocalMarket:
             )
         )
 
+    def _count(self, book: OrderBook, clearing: Clearing) -> None:
+        orders = book.buyer.size + book.seller.size
+        self.counts["orders"] += orders
+        self.counts["orders left without any trade"] += orders - np.union1d(clearing.buyer, clearing.seller).size
+        if clearing.feeder is not None:
+            for what, happened in (
+                ("steps in which the feeder limited trades", clearing.feeder.limited),
+                ("steps in which the feeder was beyond its limits without any trade", clearing.feeder.broken > 0),
+                ("steps in which all trades were cut to what the feeder carries", clearing.feeder.share < 1),
+            ):
+                self.counts[what] = self.counts.get(what, 0) + int(happened)
+
     def _book(self, step: int, net_kwh: FloatArray, home_of: IntArray) -> tuple[OrderBook, FloatArray]:
         """Return the orders, and every limit price, shape (n,) [EUR/kWh]; both, as `net_kwh`, in order of arrival."""
         tariff = self._world.tariff.read()
@@ -100,9 +111,15 @@ class LocalMarket:
         retail = float(tariff.buy_eur_per_kwh[column] - self._levies[step])
         feed_in = float(tariff.sell_eur_per_kwh[column])
         sides = np.sign(net_kwh).astype(np.int64)
-        limit = self._strategy.limits(
-            _by_home(sides, home_of), retail, feed_in, self._limits.uniform(step), self._outlook(step)
-        )[home_of]
+        known = BiddingStep(
+            _by_home(sides, home_of),
+            retail,
+            feed_in,
+            draws=self._limits.uniform(step),
+            hour=float(self._hours[step]),
+            outlook=self._outlook(step),
+        )
+        limit = self._strategy.limits(known)[home_of]
         buyer, seller = np.flatnonzero(sides > 0), np.flatnonzero(sides < 0)
         book = OrderBook(
             buyer=buyer,

@@ -23,6 +23,7 @@ __all__ = [
     "bidding",
     "clearing",
     "community",
+    "community_indices",
     "continuous",
     "day_ahead",
     "gates",

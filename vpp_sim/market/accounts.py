@@ -7,14 +7,13 @@ import numpy as np
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.market.protocol import Clearing, OrderBook
 
-__all__ = ["blended_prices", "filled", "welfare_eur"]
+__all__ = ["blended_prices", "filled", "payments_eur", "welfare_eur"]
 
 
 def _sum_by(owner: IntArray, of: IntArray, values: FloatArray) -> FloatArray:
     """Sum `values` over the entries of `of`, for each of `owner`."""
-    order = np.argsort(owner, kind="stable")
-    place = order[np.searchsorted(owner, of, sorter=order)] if of.size else of
-    return np.bincount(place, weights=values, minlength=owner.size).astype(np.float64)
+    sums = np.bincount(of, weights=values, minlength=int(owner.max(initial=-1)) + 1)
+    return sums[owner].astype(np.float64)
 
 
 def filled(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, FloatArray]:
@@ -41,6 +40,34 @@ def filled(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, FloatArray]
     return (
         _sum_by(book.buyer, clearing.buyer, clearing.energy_kwh),
         _sum_by(book.seller, clearing.seller, clearing.energy_kwh),
+    )
+
+
+def payments_eur(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, FloatArray]:
+    """Return the money that changes hands for each order.
+
+    Returns
+    -------
+    paid_eur : ndarray, shape (B,)
+        What each bid pays, fees included [EUR].
+    earned_eur : ndarray, shape (S,)
+        What each ask is paid [EUR].
+
+    Examples
+    --------
+    >>> from vpp_sim.market.clearing import MidMarketRate
+    >>> book = OrderBook(
+    ...     buyer=np.array([7, 3]), bid_kwh=np.array([3.0, 1.0]), bid_eur_per_kwh=np.array([0.25, 0.25]),
+    ...     seller=np.array([5]), ask_kwh=np.array([2.0]), ask_eur_per_kwh=np.array([0.05]),
+    ...     retail_eur_per_kwh=0.25, feed_in_eur_per_kwh=0.05,
+    ... )
+    >>> paid_eur, earned_eur = payments_eur(MidMarketRate().clear(book), book)
+    >>> paid_eur.round(9), earned_eur.round(9)
+    (array([0.225, 0.075]), array([0.3]))
+    """
+    return (
+        _sum_by(book.buyer, clearing.buyer, clearing.energy_kwh * clearing.paid_eur_per_kwh),
+        _sum_by(book.seller, clearing.seller, clearing.energy_kwh * clearing.price_eur_per_kwh),
     )
 
 
@@ -74,8 +101,7 @@ def blended_prices(clearing: Clearing, book: OrderBook) -> tuple[FloatArray, Flo
     (array([0.19]), array([0.15]))
     """
     bought_kwh, sold_kwh = filled(clearing, book)
-    paid_eur = _sum_by(book.buyer, clearing.buyer, clearing.energy_kwh * clearing.paid_eur_per_kwh)
-    earned_eur = _sum_by(book.seller, clearing.seller, clearing.energy_kwh * clearing.price_eur_per_kwh)
+    paid_eur, earned_eur = payments_eur(clearing, book)
     return (
         _blend(paid_eur, bought_kwh, book.bid_kwh, book.retail_eur_per_kwh),
         _blend(earned_eur, sold_kwh, book.ask_kwh, book.feed_in_eur_per_kwh),

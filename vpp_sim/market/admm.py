@@ -200,38 +200,57 @@ def solve_exchange(
     >>> result.energy_kwh.round(4), round(result.price_eur_per_kwh, 4), result.converged
     (array([ 1., -1.]), 2.0, True)
     """
+    _require_settings(tolerance, most_iterations, adapt_above)
+    size_kwh, range_eur_per_kwh = _scales(problem)
+    first = range_eur_per_kwh / size_kwh if penalty_eur_per_kwh2 is None else penalty_eur_per_kwh2
+    penalty = _Penalty(first, adapt_above)
+    price = _middle(-problem.slope_eur_per_kwh) if price_eur_per_kwh is None else price_eur_per_kwh
+    energy_kwh = fair_kwh = np.zeros(problem.slope_eur_per_kwh.size)
+    history: list[tuple[float, float, float]] = []
+    converged = False
+    while not converged and len(history) < most_iterations:
+        energy_kwh = _answers(problem, fair_kwh, price, penalty.value)
+        left_kwh = float(energy_kwh.mean()) if energy_kwh.size else 0.0
+        before, fair_kwh = fair_kwh, energy_kwh - left_kwh
+        price += penalty.value * left_kwh
+        moved = penalty.value * _root_mean_square(fair_kwh - before)
+        history.append((abs(left_kwh), moved, penalty.value))
+        primal, dual = _primal(energy_kwh, left_kwh, size_kwh), moved / range_eur_per_kwh
+        converged = primal <= tolerance and dual <= tolerance
+        penalty.adapt(len(history), primal, dual)
+    residuals = np.array(history)
+    return ExchangeResult(_even(energy_kwh, problem), price, len(history), converged, *residuals.T)
+
+
+def _require_settings(tolerance: float, most_iterations: int, adapt_above: float) -> None:
     if not (tolerance > 0 and most_iterations >= 1 and adapt_above >= 1):
         raise PhysicsError(
             f"tolerance {tolerance:g}, most_iterations {most_iterations} and adapt_above {adapt_above:g} must be "
             "positive, at least 1 and at least 1"
         )
-    slope, curvature = problem.slope_eur_per_kwh, problem.curvature_eur_per_kwh2
-    size_kwh, range_eur_per_kwh = _scales(problem)
-    penalty = range_eur_per_kwh / size_kwh if penalty_eur_per_kwh2 is None else penalty_eur_per_kwh2
-    if not (math.isfinite(penalty) and penalty > 0):
-        raise PhysicsError(f"penalty_eur_per_kwh2 is {penalty:g}, expected a positive number")
-    price = _middle(-slope) if price_eur_per_kwh is None else price_eur_per_kwh
-    energy_kwh, fair_kwh = np.zeros(slope.size), np.zeros(slope.size)
-    history: list[tuple[float, float, float]] = []
-    wait, next_change, converged = 1, 1, False
-    for iteration in range(1, most_iterations + 1):
-        answer = (penalty * fair_kwh - price - slope) / (curvature + penalty)
-        energy_kwh = np.minimum(np.maximum(answer, problem.lower_kwh), problem.upper_kwh)
-        left_kwh = float(energy_kwh.mean()) if energy_kwh.size else 0.0
-        before, fair_kwh = fair_kwh, energy_kwh - left_kwh
-        price += penalty * left_kwh
-        moved = penalty * _root_mean_square(fair_kwh - before)
-        history.append((abs(left_kwh), moved, penalty))
-        primal, dual = _primal(energy_kwh, left_kwh, size_kwh), moved / range_eur_per_kwh
-        converged = primal <= tolerance and dual <= tolerance
-        if converged:
-            break
-        if iteration >= next_change and max(primal, dual) > adapt_above * min(primal, dual):
-            penalty *= _STRETCH if primal > dual else 1 / _STRETCH
-            wait += 1
-            next_change = iteration + wait
-    residuals = np.array(history)
-    return ExchangeResult(_even(energy_kwh, problem), price, len(history), converged, *residuals.T)
+
+
+class _Penalty:
+    """The penalty of a round, which follows the larger residual ever more seldom."""
+
+    def __init__(self, first_eur_per_kwh2: float, adapt_above: float) -> None:
+        if not (math.isfinite(first_eur_per_kwh2) and first_eur_per_kwh2 > 0):
+            raise PhysicsError(f"penalty_eur_per_kwh2 is {first_eur_per_kwh2:g}, expected a positive number")
+        self.value, self._adapt_above = first_eur_per_kwh2, adapt_above
+        self._wait, self._next_change = 1, 1
+
+    def adapt(self, iteration: int, primal: float, dual: float) -> None:
+        """Raise it after a round that left too much over, lower it after one that moved prosumers too far."""
+        if iteration >= self._next_change and max(primal, dual) > self._adapt_above * min(primal, dual):
+            self.value *= _STRETCH if primal > dual else 1 / _STRETCH
+            self._wait += 1
+            self._next_change = iteration + self._wait
+
+
+def _answers(problem: ExchangeProblem, fair_kwh: FloatArray, price: float, penalty: float) -> FloatArray:
+    """Return the energy that suits each prosumer at a price, not too far from what would have been fair [kWh]."""
+    wanted = (penalty * fair_kwh - price - problem.slope_eur_per_kwh) / (problem.curvature_eur_per_kwh2 + penalty)
+    return np.minimum(np.maximum(wanted, problem.lower_kwh), problem.upper_kwh)
 
 
 def _scales(problem: ExchangeProblem) -> tuple[float, float]:
@@ -338,19 +357,23 @@ class Decentralised:
             logger.warning("prosumers did not agree in %d rounds", result.iterations)
         bought_kwh = np.maximum(result.energy_kwh[: book.buyer.size], 0.0)
         sold_kwh = np.maximum(-result.energy_kwh[book.buyer.size :], 0.0)
-        low = _last(book.ask_eur_per_kwh, sold_kwh)
-        high = -_last(-book.bid_eur_per_kwh, bought_kwh)
-        price = min(max(result.price_eur_per_kwh, low), high)
-        limit = np.concatenate([book.bid_eur_per_kwh, book.ask_eur_per_kwh])
-        nearest = float(limit[np.argmin(np.abs(limit - price))]) if limit.size else price
-        if low <= nearest <= high and abs(nearest - price) <= _NEAR * self.steepness * _range(limit):
-            price = nearest
+        price = self._price(book, result.price_eur_per_kwh, bought_kwh, sold_kwh)
         bids, asks = np.flatnonzero(book.bid_eur_per_kwh >= price), np.flatnonzero(book.ask_eur_per_kwh <= price)
         bought_kwh, sold_kwh = bought_kwh[bids], sold_kwh[asks]
         traded_kwh = min(float(bought_kwh.sum()), float(sold_kwh.sum()))
         bought_kwh = _up_to(traded_kwh, bought_kwh, first=-book.bid_eur_per_kwh[bids])
         sold_kwh = _up_to(traded_kwh, sold_kwh, first=book.ask_eur_per_kwh[asks])
         return at_one_price(*pairs(book.buyer[bids], bought_kwh, book.seller[asks], sold_kwh), price)
+
+    def _price(self, book: OrderBook, agreed: float, bought_kwh: FloatArray, sold_kwh: FloatArray) -> float:
+        """Return the agreed price, moved between the limits of the marginal orders and to one that is near."""
+        low = _last(book.ask_eur_per_kwh, sold_kwh)
+        high = -_last(-book.bid_eur_per_kwh, bought_kwh)
+        price = min(max(agreed, low), high)
+        limit = np.concatenate([book.bid_eur_per_kwh, book.ask_eur_per_kwh])
+        nearest = float(limit[np.argmin(np.abs(limit - price))]) if limit.size else price
+        near = low <= nearest <= high and abs(nearest - price) <= _NEAR * self.steepness * _range(limit)
+        return nearest if near else price
 
 
 def _last(cost_eur_per_kwh: FloatArray, energy_kwh: FloatArray) -> float:

@@ -15,9 +15,14 @@ import numpy as np
 
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray, require_finite, require_non_negative, require_shape
 from vpp_sim.errors import PhysicsError
+from vpp_sim.market.accounts import filled
 from vpp_sim.market.protocol import Clearing, OrderBook
 
-__all__ = ["Adaptive", "BiddingStrategy", "ForecastBased", "Outlook", "Truthful", "ZeroIntelligence"]
+__all__ = ["Adaptive", "BiddingStep", "BiddingStrategy", "ForecastBased", "Outlook", "Truthful", "ZeroIntelligence"]
+
+
+_DAY_H = 24
+"""Hours of a day."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +55,67 @@ class Outlook:
             raise PhysicsError(f"levels must rise between 0 and 1, not {self.levels}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BiddingStep:
+    """What the homes of a fleet know when they name their limit prices for a step.
+
+    Attributes
+    ----------
+    sides : ndarray of int, shape (n,)
+        1 for a home that buys, -1 for one that sells, 0 for one without an order, whose limit means nothing.
+    retail_eur_per_kwh, feed_in_eur_per_kwh : float
+        The outside options [EUR/kWh], of either sign.
+    draws : ndarray, shape (n,)
+        One number in [0, 1) a home, the strategy's only chance.
+    hour : float
+        Local hour of the day at which the step starts, with fraction, from 0 to below 24 [h].
+    outlook : Outlook, optional
+        What is foreseen of the step.
+
+    Raises
+    ------
+    PhysicsError
+        If a side is another number, shapes differ, a draw or the hour is out of its range, or a price is not finite.
+
+    Examples
+    --------
+    >>> BiddingStep(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2), hour=24.0)
+    Traceback (most recent call last):
+    vpp_sim.errors.PhysicsError: hour is 24, expected 0 to below 24
+    """
+
+    sides: IntArray
+    retail_eur_per_kwh: float
+    feed_in_eur_per_kwh: float
+    draws: FloatArray
+    hour: float
+    outlook: Outlook | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges."""
+        if self.sides.ndim != 1 or self.sides.dtype.kind != "i" or (np.abs(self.sides) > 1).any():
+            raise PhysicsError(f"sides must be a vector of -1, 0 and 1, not {self.sides}")
+        require_shape("draws", self.draws, self.sides.shape)
+        if not ((self.draws >= 0) & (self.draws < 1)).all():
+            raise PhysicsError("draws must lie from 0 to below 1")
+        require_finite("outside options", np.array([self.retail_eur_per_kwh, self.feed_in_eur_per_kwh]))
+        if not 0 <= self.hour < _DAY_H:
+            raise PhysicsError(f"hour is {self.hour:g}, expected 0 to below {_DAY_H}")
+
+    def priced(self, share: FloatArray) -> FloatArray:
+        """Return the prices at shares, shape (n,), of the way from feed-in (0) to retail price (1) [EUR/kWh]."""
+        return self.feed_in_eur_per_kwh + (self.retail_eur_per_kwh - self.feed_in_eur_per_kwh) * share
+
+    def within(self, limit_eur_per_kwh: FloatArray) -> FloatArray:
+        """Hold limits, shape (n,), within the outside options, whatever rounding says.
+
+        Prices that are equal on both sides of the market must stay equal.
+        """
+        retail, feed_in = self.retail_eur_per_kwh, self.feed_in_eur_per_kwh
+        limit = np.clip(limit_eur_per_kwh, min(retail, feed_in), max(retail, feed_in))
+        return np.where(self.sides > 0, np.minimum(limit, retail), np.maximum(limit, feed_in))
+
+
 class BiddingStrategy(Protocol):
     """Limit prices for every home of a fleet, step by step.
 
@@ -62,26 +128,13 @@ class BiddingStrategy(Protocol):
         """Return the strategy of a fleet; `rng` draws the homes' characters, if it has any."""
         ...
 
-    def limits(
-        self,
-        sides: IntArray,
-        retail_eur_per_kwh: float,
-        feed_in_eur_per_kwh: float,
-        draws: FloatArray,
-        outlook: Outlook | None = None,
-    ) -> FloatArray:
+    def limits(self, step: BiddingStep) -> FloatArray:
         """Return the limit price of every home, shape (n,) [EUR/kWh].
 
         Parameters
         ----------
-        sides : ndarray of int, shape (n,)
-            1 for a home that buys, -1 for one that sells, 0 for one without an order, whose limit means nothing.
-        retail_eur_per_kwh, feed_in_eur_per_kwh : float
-            The outside options [EUR/kWh].
-        draws : ndarray, shape (n,)
-            One number in [0, 1) a home, the strategy's only chance.
-        outlook : Outlook, optional
-            What is foreseen of this step.
+        step : BiddingStep
+            What homes know of this step.
         """
         ...
 
@@ -117,20 +170,13 @@ class Truthful(_Forgetful):
 
     Examples
     --------
-    >>> Truthful().limits(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2))
+    >>> Truthful().limits(BiddingStep(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2), hour=12.0))
     array([0.25, 0.05])
     """
 
-    def limits(
-        self,
-        sides: IntArray,
-        retail_eur_per_kwh: float,
-        feed_in_eur_per_kwh: float,
-        draws: FloatArray,
-        outlook: Outlook | None = None,
-    ) -> FloatArray:
+    def limits(self, step: BiddingStep) -> FloatArray:
         """Return the retail price for those who buy, the feed-in price for all others."""
-        return np.where(sides > 0, retail_eur_per_kwh, feed_in_eur_per_kwh)
+        return np.where(step.sides > 0, step.retail_eur_per_kwh, step.feed_in_eur_per_kwh)
 
 
 class ZeroIntelligence(_Forgetful):
@@ -143,20 +189,14 @@ class ZeroIntelligence(_Forgetful):
 
     Examples
     --------
-    >>> ZeroIntelligence().limits(np.array([1, -1]), 0.25, 0.05, draws=np.array([0.5, 0.25]))
+    >>> step = BiddingStep(np.array([1, -1]), 0.25, 0.05, draws=np.array([0.5, 0.25]), hour=12.0)
+    >>> ZeroIntelligence().limits(step)
     array([0.15, 0.1 ])
     """
 
-    def limits(
-        self,
-        sides: IntArray,
-        retail_eur_per_kwh: float,
-        feed_in_eur_per_kwh: float,
-        draws: FloatArray,
-        outlook: Outlook | None = None,
-    ) -> FloatArray:
+    def limits(self, step: BiddingStep) -> FloatArray:
         """Return uniform prices between the feed-in and the retail price."""
-        return feed_in_eur_per_kwh + (retail_eur_per_kwh - feed_in_eur_per_kwh) * draws
+        return step.priced(step.draws)
 
 
 class Adaptive:
@@ -181,9 +221,14 @@ class Adaptive:
     nothing was traded, the other side's best limit stands for the price. A home without an order, or facing no order at
     all, learns nothing.
 
-    A home has one memory a side for all hours of the day: what it learnt while energy was scarce it carries to hours in
-    which it is not. And where buyers pay their own bids, the price of what was filled does not tell them that less
-    would have been enough: sellers end up with the gain.
+    A home has such a memory a side for each hour of its day, so that it does not carry to noon what it learns in scarce
+    evenings. Measured in ``experiments/trading`` (100 homes in four auctions, the two weeks after two of learning,
+    three seeds; shares of the largest gain): where supply and demand of the daylight hours are about equal, buyers get
+    11 to 38 % and not none, as with one memory for all hours; with sun on all roofs 18 to 64 % and not 0 to 42 %. If
+    half of the homes do either, those that remember by hour gain as if the community made 99 to 123 % of the largest
+    gain, the others 56 to 94 %. With sparse sun both gain the same. It costs trades, for an hour brings one lesson a
+    day: 2 to 4 % of the gain where buyers pay their own bids, elsewhere less than 1 %. Where they do, the price of what
+    was filled does not tell them that less would have been enough, and sellers keep most of the gain.
 
     Parameters
     ----------
@@ -191,6 +236,8 @@ class Adaptive:
         Size of the fleet.
     rng : numpy.random.Generator
         Draws the homes' characters.
+    by_hour : bool, default True
+        Whether there is a memory for each hour of the day, of 768 bytes a home; otherwise one serves all.
 
     References
     ----------
@@ -200,7 +247,7 @@ class Adaptive:
     Examples
     --------
     >>> homes = Adaptive(2, np.random.default_rng(1))
-    >>> first = homes.limits(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2))
+    >>> first = homes.limits(BiddingStep(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2), hour=12.0))
     >>> bool(((first > 0.05) & (first < 0.25)).all())
     True
     """
@@ -213,62 +260,50 @@ class Adaptive:
         """Return the strategy of a fleet."""
         return cls(homes, rng)
 
-    def __init__(self, homes: int, rng: np.random.Generator) -> None:
+    def __init__(self, homes: int, rng: np.random.Generator, *, by_hour: bool = True) -> None:
+        memories = _DAY_H if by_hour else 1
         self._rate, self._momentum = rng.uniform(0.1, 0.5, homes), rng.uniform(0.0, 0.1, homes)
         buys, sells = rng.uniform(0.05, 0.35, (2, homes))
-        self._share: FloatArray = np.stack([sells, 1.0 - buys])
-        self._drift: FloatArray = np.zeros((2, homes))
-        self._step: FloatArray = np.zeros(homes)
+        self._share: FloatArray = np.tile(np.stack([sells, 1.0 - buys]), (memories, 1, 1))
+        self._drift: FloatArray = np.zeros((memories, 2, homes))
+        self._yields: FloatArray = np.zeros(homes)
+        self._memory = 0
 
-    def limits(
-        self,
-        sides: IntArray,
-        retail_eur_per_kwh: float,
-        feed_in_eur_per_kwh: float,
-        draws: FloatArray,
-        outlook: Outlook | None = None,
-    ) -> FloatArray:
-        """Return what each home has learnt to name on its side of the market."""
-        require_shape("sides", np.asarray(sides), self._step.shape)
-        require_shape("draws", draws, self._step.shape)
-        self._step = self._GREATEST_STEP * draws
-        share = np.where(sides > 0, self._share[1], self._share[0])
-        limit = feed_in_eur_per_kwh + (retail_eur_per_kwh - feed_in_eur_per_kwh) * share
-        return _within(limit, sides, retail_eur_per_kwh, feed_in_eur_per_kwh)
+    def limits(self, step: BiddingStep) -> FloatArray:
+        """Return what each home has learnt to name on its side of the market at this hour of the day."""
+        require_shape("draws", step.draws, self._yields.shape)
+        self._yields = self._GREATEST_STEP * step.draws
+        self._memory = int(step.hour) % len(self._share)  # the only one, where there is one
+        sells, buys = self._share[self._memory]
+        return step.within(step.priced(np.where(step.sides > 0, buys, sells)))
 
     def observe(self, clearing: Clearing, book: OrderBook, home_of: IntArray | None = None) -> None:
         """Move the margins of all homes that had an order."""
         spread = book.retail_eur_per_kwh - book.feed_in_eur_per_kwh
         if spread <= 0 or not book.buyer.size or not book.seller.size:
             return
-        price = np.full(2, np.nan)
-        if clearing.traded_kwh > 0:
-            price[0] = np.average(clearing.price_eur_per_kwh, weights=clearing.energy_kwh)
-            price[1] = np.average(clearing.paid_eur_per_kwh, weights=clearing.energy_kwh)
-        else:
-            price[:] = book.bid_eur_per_kwh.max(), book.ask_eur_per_kwh.min()
-        share = (price - book.feed_in_eur_per_kwh) / spread
-        for side, owner, order_kwh, traders in (
-            (0, book.seller, book.ask_kwh, clearing.seller),
-            (1, book.buyer, book.bid_kwh, clearing.buyer),
+        seen = (_prices(clearing, book) - book.feed_in_eur_per_kwh) / spread
+        bought_kwh, sold_kwh = filled(clearing, book)
+        for side, owner, order_kwh, traded_kwh in (
+            (0, book.seller, book.ask_kwh, sold_kwh),
+            (1, book.buyer, book.bid_kwh, bought_kwh),
         ):
-            size = int(owner.max()) + 1
-            traded_kwh = np.bincount(traders, weights=clearing.energy_kwh, minlength=size)[owner]
             home = owner if home_of is None else home_of[owner]
-            self._learn(side, home, float(share[side]), (traded_kwh > 0) & (traded_kwh >= self._FILLED * order_kwh))
+            self._learn(side, home, float(seen[side]), (traded_kwh > 0) & (traded_kwh >= self._FILLED * order_kwh))
 
-    def _learn(self, side: int, home: IntArray, price: float, filled: BoolArray) -> None:
+    def _learn(self, side: int, home: IntArray, price: float, served: BoolArray) -> None:
         """Move homes on one side (0 sells, 1 buys) towards a target around the price's share of the spread."""
         gain = 1.0 if side == 0 else -1.0  # the direction in which a higher margin lies
-        share, step = self._share[side, home], gain * self._step[home]
+        at = (self._memory, side, home)
+        share = self._share[at]
         modest = gain * (price - share) >= 0
         yielding = np.minimum(price, share) if side == 0 else np.maximum(price, share)
-        target = np.where(filled, price, yielding - step)
-        moves = modest | ~filled
-        drift = self._momentum[home] * self._drift[side, home]
+        target = np.where(served, price, yielding - gain * self._yields[home])
+        moves = modest | ~served
+        drift = self._momentum[home] * self._drift[at]
         drift = drift + (1 - self._momentum[home]) * self._rate[home] * (target - share)
-        self._drift[side, home] = np.where(moves, drift, self._drift[side, home])
-        self._share[side, home] = np.clip(share + np.where(moves, drift, 0.0), 0.0, 1.0)
+        self._drift[at] = np.where(moves, drift, self._drift[at])
+        self._share[at] = np.clip(share + np.where(moves, drift, 0.0), 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +336,8 @@ class ForecastBased(_Forgetful):
     Examples
     --------
     >>> half = Outlook(levels=np.array([0.5]), demand_kwh=np.array([10.0]), supply_kwh=np.array([5.0]))
-    >>> ForecastBased().limits(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2), outlook=half)
+    >>> step = BiddingStep(np.array([1, -1]), 0.25, 0.05, draws=np.zeros(2), hour=12.0, outlook=half)
+    >>> ForecastBased().limits(step)
     array([0.15, 0.15])
     """
 
@@ -312,30 +348,22 @@ class ForecastBased(_Forgetful):
         if not 0.5 <= self.confidence <= 1:
             raise PhysicsError(f"confidence is {self.confidence:g}, expected 0.5..1")
 
-    def limits(
-        self,
-        sides: IntArray,
-        retail_eur_per_kwh: float,
-        feed_in_eur_per_kwh: float,
-        draws: FloatArray,
-        outlook: Outlook | None = None,
-    ) -> FloatArray:
+    def limits(self, step: BiddingStep) -> FloatArray:
         """Return quantiles of the foreseen local price."""
-        if outlook is None:
+        if step.outlook is None:
             raise PhysicsError("bids by forecast need an outlook on the step")
-        require_finite("outside options", np.array([retail_eur_per_kwh, feed_in_eur_per_kwh]))
-        covered, chance = _covered(outlook)
+        covered, chance = _covered(step.outlook)
         # The price falls with the covered share, so the price's quantile is that share's at the other end.
         scarce, ample = _quantiles(covered, chance, np.array([1 - self.confidence, self.confidence]))
-        spread = retail_eur_per_kwh - feed_in_eur_per_kwh
-        limit = feed_in_eur_per_kwh + spread * (1 - np.where(sides > 0, scarce, ample))
-        return _within(limit, sides, retail_eur_per_kwh, feed_in_eur_per_kwh)
+        return step.within(step.priced(1 - np.where(step.sides > 0, scarce, ample)))
 
 
-def _within(limit: FloatArray, sides: IntArray, retail: float, feed_in: float) -> FloatArray:
-    """Hold limits within the outside options, whatever rounding says: equal prices of both sides must stay equal."""
-    limit = np.clip(limit, min(retail, feed_in), max(retail, feed_in))
-    return np.where(sides > 0, np.minimum(limit, retail), np.maximum(limit, feed_in))
+def _prices(clearing: Clearing, book: OrderBook) -> FloatArray:
+    """Return what sellers were paid and what buyers paid in the mean, or the best limit that faced them [EUR/kWh]."""
+    if clearing.traded_kwh > 0:
+        pairs = clearing.price_eur_per_kwh, clearing.paid_eur_per_kwh
+        return np.array([np.average(price, weights=clearing.energy_kwh) for price in pairs])
+    return np.array([book.bid_eur_per_kwh.max(), book.ask_eur_per_kwh.min()])
 
 
 def _covered(outlook: Outlook) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ References
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -30,7 +30,7 @@ from vpp_sim.market.minimum import at_least_minimum
 from vpp_sim.market.network_aware_limits import Breach, FeederLimits, FeederModel
 from vpp_sim.market.network_aware_program import Dispatch, dispatch, drawn_kwh
 from vpp_sim.market.pairing import match, pairs
-from vpp_sim.market.protocol import Clearing, OrderBook
+from vpp_sim.market.protocol import Clearing, FeederUse, OrderBook
 
 __all__ = ["BindingLimit", "NetworkAware", "NodalClearing"]
 
@@ -190,8 +190,20 @@ class NetworkAware:
             raise PhysicsError(f"step_h is {self.step_h:g} and rounds {self.rounds}, expected positive numbers")
 
     def clear(self, book: OrderBook) -> Clearing:
-        """Return the trades at nodal prices."""
-        return at_least_minimum(book, lambda some: self.solve(some).clearing)
+        """Return the trades at nodal prices.
+
+        What the feeder did is what it did at most while orders short of the book's minimum left, round by round: whom
+        it left short, it limited.
+        """
+        seen: list[FeederUse] = []
+
+        def solved(some: OrderBook) -> Clearing:
+            clearing = self.solve(some).clearing
+            seen.extend([] if clearing.feeder is None else [clearing.feeder])
+            return clearing
+
+        clearing = at_least_minimum(book, solved)
+        return clearing if not seen else replace(clearing, feeder=_most(seen))
 
     def solve(self, book: OrderBook) -> NodalClearing:
         """Return the trades with the nodal prices and the limits behind them; the book's minimum is not looked at.
@@ -213,7 +225,8 @@ class NetworkAware:
         node_eur_per_kwh = _level(book, node, solved, self.k) + solved.congestion_eur_per_kwh
         clearing = _paired(book, node, share * solved.bought_kwh, share * solved.sold_kwh, node_eur_per_kwh)
         binding = _binding(limits, band, solved.shadow_eur, share * band.room(limits, nothing_kw))
-        return NodalClearing(clearing, node_eur_per_kwh, binding, broken, rounds)
+        use = FeederUse(len(binding), len(broken), share) if self.feeder is not None else None
+        return NodalClearing(replace(clearing, feeder=use), node_eur_per_kwh, binding, broken, rounds)
 
     def _nodes(self, book: OrderBook, nodes: int) -> IntArray:
         """Return the node of each prosumer, by its index."""
@@ -274,6 +287,11 @@ class NetworkAware:
             low, high = (middle, high) if holds else (low, middle)
         logger.warning("trades cut to %.2f %% after %d linearisations of the feeder", 100 * low, self.rounds)
         return low
+
+
+def _most(uses: list[FeederUse]) -> FeederUse:
+    """Return the most that the feeder did in any of several rounds."""
+    return FeederUse(max(use.binding for use in uses), max(use.broken for use in uses), min(use.share for use in uses))
 
 
 def _unlimited() -> FeederLimits:

@@ -10,7 +10,7 @@ import numpy as np
 from vpp_sim.arrays import FloatArray, IntArray, require_finite, require_non_negative, require_shape
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["Clearing", "ClearingMechanism", "OrderBook"]
+__all__ = ["Clearing", "ClearingMechanism", "FeederUse", "OrderBook"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +45,8 @@ class OrderBook:
     Raises
     ------
     PhysicsError
-        If shapes differ, an energy is negative, a number is not finite, a prosumer has two orders, or one has no
-        connection.
+        If shapes differ, an energy is negative, a number is not finite, a prosumer has two orders, a negative index, or
+        no connection.
 
     Examples
     --------
@@ -87,11 +87,37 @@ class OrderBook:
         if not (np.isfinite(self.minimum_kwh) and self.minimum_kwh >= 0):
             raise PhysicsError(f"minimum_kwh is {self.minimum_kwh:g}, expected 0 or above")
         owners = np.sort(np.concatenate([self.buyer, self.seller]))
+        if owners.size and owners[0] < 0:
+            raise PhysicsError(f"prosumer {owners[0]} is no index")
         twice = owners[1:][owners[1:] == owners[:-1]]
         if twice.size:
             raise PhysicsError(f"prosumer {twice[0]} has more than one order")
         if self.connection is not None and owners.size and owners[-1] >= self.connection.size:
             raise PhysicsError(f"prosumer {owners[-1]} has no connection: there are {self.connection.size}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeederUse:
+    """What the limits of a feeder did to a clearing.
+
+    Attributes
+    ----------
+    binding : int
+        Limits that hold trades back.
+    broken : int
+        Limits that are broken without any trade, and that trades may not make worse.
+    share : float, default 1
+        Share of the trades found that the feeder carries: below 1 where all had to be cut in one proportion.
+    """
+
+    binding: int
+    broken: int
+    share: float = 1.0
+
+    @property
+    def limited(self) -> bool:
+        """Whether more would have been traded without the feeder, or at one price."""
+        return self.binding > 0 or self.share < 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +142,8 @@ class Clearing:
         What the buyer pays the market on top, of either sign [EUR/kWh].
     market_eur_per_kwh : float
         The one price that sellers are paid [EUR/kWh]; NaN where nothing was traded or pairs differ in price.
+    feeder : FeederUse, optional
+        What the feeder's limits did, where the mechanism looks at any.
 
     Raises
     ------
@@ -129,6 +157,7 @@ class Clearing:
     price_eur_per_kwh: FloatArray
     fee_eur_per_kwh: FloatArray
     market_eur_per_kwh: float
+    feeder: FeederUse | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and signs."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vpp_sim.runs.manifest import environment
-
 HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1])]
+
+from study_program import Page, made_here  # noqa: E402
+
 PARTS = ("weighted", "phase_1", "phase_2", "phase_3")
 KNOWS = {
     "no_control": "nothing",
@@ -73,19 +74,8 @@ def main() -> None:
     """Write figures and tables; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    figures, facts = gathered(parser.parse_args().folder), environment()
-    stated = {
-        "command": "the commands of README.md",
-        "commit": facts["commit"],
-        "versions": {"vpp_sim": facts["vpp_sim"], "python": facts["python"], **facts["libraries"]},
-        "cores": os.cpu_count(),
-        "figures": figures,
-    }
-    (HERE / "figures.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    readme = HERE / "README.md"
-    text = f"<!-- tables -->\n\n{table_of(figures)}\n\n<!-- /tables -->"
-    made = re.sub(r"<!-- tables -->.*?<!-- /tables -->", lambda _: text, readme.read_text(encoding="utf-8"), flags=re.S)
-    readme.write_text(made, encoding="utf-8")
+    figures = gathered(parser.parse_args().folder)
+    Page(HERE, table_of).write({"command": "the commands of README.md", **made_here(), "figures": figures})
     print(json.dumps(figures))
 
 

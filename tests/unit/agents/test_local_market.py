@@ -1,16 +1,22 @@
 """Orders from net energy and prices, and ties that do not always go to the same homes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.worlds import OpenWorld
+from vpp_sim.agents.feeder_model import SolvedFeeder
 from vpp_sim.agents.local_market import LocalMarket
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.messages import Flexible, Forecast, LocalTrades, Metered, Storage, Tariff
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.randomness import MemberStreams
-from vpp_sim.market.bidding import Truthful
+from vpp_sim.market.bidding import BiddingStep, Truthful
+from vpp_sim.market.network_aware import NetworkAware
 from vpp_sim.market.protocol import OrderBook
+from vpp_sim.network.cigre_lv import cigre_lv_residential
+from vpp_sim.network.feeder import Limits
 from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS
 
 NAMES = ["a", "b", "c", "d"]
@@ -19,7 +25,42 @@ LOAD_KW = np.array([2.0, 2.0, 2.0, 0.5])
 PV_KW = np.array([0.0, 0.0, 0.0, 2.0])
 
 
+FEEDER = cigre_lv_residential()
 LEVELS = (0.1, 0.5, 0.9)
+
+
+def made(
+    bidding: str, clock: Clock, kind: str = "uniform_price", minimum_kwh: float = 0.0
+) -> tuple[OpenWorld, LocalMarket]:
+    world = OpenWorld()
+    market = LocalMarket(
+        world,
+        clock,
+        mechanism=CLEARINGS.load(kind)(),
+        strategy=BIDDING_STRATEGIES.load(bidding).of(homes=4, rng=np.random.default_rng(3)),
+        minimum_kwh=minimum_kwh,
+        bus_of_home=np.arange(4),
+        limits=MemberStreams(1, "limit_price", NAMES),
+        arrivals=MemberStreams(1, "arrival", NAMES),
+        levies_eur_per_kwh=np.full(clock.n_steps, 0.13),
+    )
+    return world, market
+
+
+def trade(
+    world: OpenWorld, market: LocalMarket, step: int, load_kw: np.ndarray, pv_kw: np.ndarray, buy: float = 0.22
+) -> LocalTrades:
+    """Trade one step, of which all was foreseen."""
+    world.put(step, tariff=Tariff(step, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
+    world.put(step, metered=Metered(load_kw, pv_kw), flexible=Flexible(load_kw))
+    net_kw = np.repeat((load_kw - pv_kw)[:, None], 24, axis=1)
+    fleet_kw = np.array([0.5, 1.0, 2.0]) * np.array([load_kw.sum(), pv_kw.sum()])[:, None]
+    forecast = Forecast(step, 24, LEVELS, net_kw, net_kw, *(np.repeat(row[None], 24, axis=0) for row in fleet_kw))
+    world.put(step, forecast=forecast)
+    world.put(step, storage=Storage(*np.zeros((4, 4))))
+    world.enter(step, Phase.TRADE)
+    market.actions()[Phase.TRADE](step)
+    return world.trades.read()
 
 
 def traded(
@@ -30,32 +71,10 @@ def traded(
     kind: str = "uniform_price",
     **options: float,
 ) -> list[LocalTrades]:
-    world, clock = OpenWorld(), Clock.of_days("2017-07-03", days=steps // 24 + 1, step_s=3600, timezone="UTC")
-    market = LocalMarket(
-        world,
-        clock,
-        mechanism=CLEARINGS.load(kind)(),
-        strategy=BIDDING_STRATEGIES.load(bidding).of(homes=4, rng=np.random.default_rng(3)),
-        minimum_kwh=options.get("minimum_kwh", 0.0),
-        bus_of_home=np.arange(4),
-        limits=MemberStreams(1, "limit_price", NAMES),
-        arrivals=MemberStreams(1, "arrival", NAMES),
-        levies_eur_per_kwh=np.full(clock.n_steps, 0.13),
-    )
-    trades = []
-    for step in range(steps):
-        world.put(step, tariff=Tariff(step, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
-        load_kw, pv_kw = (LOAD_KW, PV_KW) if net_sign > 0 else (PV_KW, LOAD_KW)
-        world.put(step, metered=Metered(load_kw, pv_kw), flexible=Flexible(load_kw))
-        net_kw = np.repeat((load_kw - pv_kw)[:, None], 24, axis=1)
-        fleet_kw = np.array([0.5, 1.0, 2.0]) * np.array([load_kw.sum(), pv_kw.sum()])[:, None]
-        forecast = Forecast(step, 24, LEVELS, net_kw, net_kw, *(np.repeat(row[None], 24, axis=0) for row in fleet_kw))
-        world.put(step, forecast=forecast)
-        world.put(step, storage=Storage(*np.zeros((4, 4))))
-        world.enter(step, Phase.TRADE)
-        market.actions()[Phase.TRADE](step)
-        trades.append(world.trades.read())
-    return trades
+    clock = Clock.of_days("2017-07-03", days=steps // 24 + 1, step_s=3600, timezone="UTC")
+    world, market = made(bidding, clock, kind, **options)
+    load_kw, pv_kw = (LOAD_KW, PV_KW) if net_sign > 0 else (PV_KW, LOAD_KW)
+    return [trade(world, market, step, load_kw, pv_kw, buy) for step in range(steps)]
 
 
 def test_truthful_orders_trade_all_there_is_at_the_middle_of_the_outside_options() -> None:
@@ -139,3 +158,74 @@ def test_strategies_are_told_which_home_stands_behind_an_order(monkeypatch: pyte
     monkeypatch.setattr(Truthful, "observe", observe)
     traded("truthful", steps=20)
     assert told == [([0, 1, 2], [3])] * 20
+
+
+def test_strategies_are_told_the_local_hour_also_when_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Los Angeles 2 o'clock is left out on 12 March 2017; quarters of an hour are fractions."""
+    told = []
+
+    def limits(self: object, step: BiddingStep) -> np.ndarray:
+        told.append(step.hour)
+        return np.full(4, 0.05)
+
+    monkeypatch.setattr(Truthful, "limits", limits)
+    clock = Clock.of_days("2017-03-12", days=1, step_s=900, timezone="America/Los_Angeles")
+    world, market = made("truthful", clock)
+    for step in (0, 7, 8, 9, 91):
+        trade(world, market, step, LOAD_KW, PV_KW)
+    assert told == [0.0, 1.75, 3.0, 3.25, 23.75]
+
+
+def feeder_market(limits: Limits = FEEDER.limits, base_kw: float = 0.0) -> tuple[OpenWorld, LocalMarket]:
+    """Return a market on the CIGRE feeder: two buyers at R11 and R17, two sellers at R18 and R15."""
+    base = np.zeros(len(FEEDER.buses))
+    base[FEEDER.bus_indices(FEEDER.customer_buses)] = base_kw
+    model = SolvedFeeder(replace(FEEDER, limits=limits), base, 0.0 * base)
+    world, clock = OpenWorld(), Clock.of_days("2017-07-03", days=1, step_s=3600, timezone="UTC")
+    market = LocalMarket(
+        world,
+        clock,
+        mechanism=NetworkAware(model),
+        strategy=Truthful(),
+        minimum_kwh=0.0,
+        bus_of_home=np.array(FEEDER.bus_indices(("R11", "R17", "R18", "R15"))),
+        limits=MemberStreams(1, "limit_price", NAMES),
+        arrivals=MemberStreams(1, "arrival", NAMES),
+        levies_eur_per_kwh=np.full(clock.n_steps, 0.13),
+    )
+    return world, market
+
+
+LIMITED = "steps in which the feeder limited trades"
+BEYOND = "steps in which the feeder was beyond its limits without any trade"
+CUT = "steps in which all trades were cut to what the feeder carries"
+
+
+def test_steps_in_which_the_feeder_limits_trades_are_counted() -> None:
+    """The line to R18 carries 144 A, 99.8 kVA at 400 V: 60 kW of sun pass, 130 kW do not, and none is no trade."""
+    world, market = feeder_market()
+    assert not {LIMITED, BEYOND, CUT} & market.counts.keys()
+    load_kw = np.array([60.0, 90.0, 0.0, 0.0])
+    sold = []
+    for step, sun_kw in enumerate((60.0, 130.0, 0.0, 130.0)):
+        pairs = trade(world, market, step, load_kw, np.array([0.0, 0.0, sun_kw, min(sun_kw, 30.0)]))
+        sold.append(pairs.energy_kwh[pairs.seller == 2].sum())
+    assert sold[0] == pytest.approx(60.0)
+    assert 99.8 < sold[1] < 99.8 * 1.05
+    assert sold[2] == 0.0
+    assert {what: market.counts[what] for what in (LIMITED, BEYOND, CUT)} == {LIMITED: 2, BEYOND: 0, CUT: 0}
+
+
+def test_steps_in_which_the_feeder_is_beyond_its_limits_anyway_are_counted() -> None:
+    """30 kW at every customer bus draw R15 below 0.97 pu before any trade; sun at R15 mends, and nothing binds."""
+    world, market = feeder_market(Limits(u_min_pu=0.97), base_kw=30.0)
+    trade(world, market, 0, np.array([2.0, 0.0, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 2.0]))
+    assert {what: market.counts[what] for what in (LIMITED, BEYOND, CUT)} == {LIMITED: 0, BEYOND: 1, CUT: 0}
+
+
+def test_a_mechanism_without_a_feeder_says_nothing_of_one() -> None:
+    clock = Clock.of_days("2017-07-03", days=1, step_s=3600, timezone="UTC")
+    for kind in ("uniform_price", "network_aware"):
+        world, market = made("truthful", clock, kind)
+        trade(world, market, 0, LOAD_KW, PV_KW)
+        assert market.counts == {"orders": 4, "orders left without any trade": 2}

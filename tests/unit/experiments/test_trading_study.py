@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.support.scenarios import ROOT
+from vpp_sim.market.bidding import BiddingStep, Truthful, ZeroIntelligence
 
 NAMES = ("community", "measure", "mechanisms", "strategies")
 
@@ -89,3 +90,35 @@ def test_gains_residual_and_lost_trades_are_the_whole(study) -> None:
         shares = found["buyers_share"] + found["sellers_share"] + found["budget_residual"]
         assert shares == pytest.approx(found["welfare_share"], abs=1e-9), name
         assert found["welfare_share"] <= 1 + 1e-9
+
+
+def test_each_half_of_the_homes_follows_its_own_strategy(study) -> None:
+    strategies = study["strategies"]
+    is_first = np.array([True, False, True, False])
+    mixed = strategies.Mixed(Truthful(), ZeroIntelligence(), is_first)
+    step = BiddingStep(np.array([1, 1, -1, -1]), 0.25, 0.05, np.full(4, 0.5), hour=12.0)
+    np.testing.assert_allclose(mixed.limits(step), [0.25, 0.15, 0.05, 0.15])
+
+
+def test_every_home_is_in_either_half_once_and_gains_are_shared_by_strategy(study, monkeypatch) -> None:
+    """Homes gain 0.01, 0.02 ... of the most where they remember by hour, and nothing otherwise."""
+    strategies, halves = study["strategies"], []
+
+    def play(market, strategy, net_kwh, seed, counted_from):
+        halves.append(strategy.is_first)
+        return np.where(strategy.is_first, np.arange(1, 5) / 100, 0.0), np.zeros(4)
+
+    monkeypatch.setattr(strategies, "play", play)
+    found = strategies.halves("uniform_price", np.zeros((1, 4)), 0, 0)
+    assert found == {"by_hour_share": pytest.approx(0.10), "one_memory_share": 0.0}
+    assert (halves[0] ^ halves[1]).all()
+    assert halves[0].sum() == 2
+
+
+def test_gains_of_all_homes_are_the_whole_where_all_is_traded(study) -> None:
+    """Truthful homes in the uniform price auction halve all there is, whoever they are."""
+    strategies = study["strategies"]
+    people = study["community"].community_of("balanced", 13, 0, np.arange(8 * 24))
+    buyers, sellers = strategies.play("uniform_price", Truthful(), people.load_kwh - people.sun_kwh, 0, 7 * 24)
+    assert buyers.shape == sellers.shape == (13,)
+    assert [buyers.sum(), sellers.sum()] == pytest.approx([0.5, 0.5])

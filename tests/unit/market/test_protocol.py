@@ -35,6 +35,7 @@ def test_a_sound_book_is_accepted():
         ({"bid_eur_per_kwh": np.array([np.inf, 0.1])}, "bid_eur_per_kwh has 1 values that are not finite"),
         ({"buyer": np.array([0, 0])}, "prosumer 0 has more than one order"),
         ({"seller": np.array([1])}, "prosumer 1 has more than one order"),
+        ({"seller": np.array([-1])}, "prosumer -1 is no index"),
         ({"buyer": np.array([0.0, 1.0])}, r"owners of bids must be a vector of integers, not float64\(2,\)"),
         ({"retail_eur_per_kwh": np.nan}, "retail and feed-in prices must be finite"),
         ({"minimum_kwh": -1.0}, "minimum_kwh is -1, expected 0 or above"),
