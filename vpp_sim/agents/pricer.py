@@ -172,6 +172,7 @@ class PricingDesk:
             feed_in_eur_per_kwh=np.full(len(steps), self._feed_in),
             responsive_kwh=np.where(net_kw > 0, load_kw, 0.0).sum(axis=0) * self._clock.step_h,
             export_kwh=np.maximum(-net_kw, 0.0).sum(axis=0) * self._clock.step_h,
+            home_names=self._planner.fleet.names,
         )
 
     def _message(self, first_step: int, buy_eur_per_kwh: FloatArray) -> Tariff:

@@ -9,7 +9,9 @@ import numpy as np
 from vpp_sim.arrays import FloatArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.world import World
+from vpp_sim.pricing.demand import Response, believed_elasticity
 from vpp_sim.pricing.elasticity import ElasticityLearner, explored_prices
+from vpp_sim.pricing.limits import Limits
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 
 __all__ = ["School"]
@@ -95,16 +97,21 @@ class School:
         return replace(problem, elasticity=self.believed[0] * np.eye(len(steps)))
 
     def explored(self, problem: RetailProblem, buy_eur_per_kwh: FloatArray) -> FloatArray:
-        """Return prices moved a little at random, with every home's promise kept."""
+        """Return prices moved a little at random, with every home's promise and all limits of prices and demand kept.
+
+        A least profit is not kept: what is learnt is bought with profit.
+        """
         if not self._exploration:
             return buy_eur_per_kwh
-        shape = buy_eur_per_kwh.shape
+        elasticity = believed_elasticity(problem, self._options)
+        limits = Limits.of(problem, self._options, Response.of(problem, elasticity))
         return explored_prices(
             buy_eur_per_kwh,
             problem.demand_kwh,
             problem.default_eur_per_kwh,
             dither=self._exploration,
-            lowest_eur_per_kwh=np.maximum(np.full(shape, self._options.floor_eur_per_kwh), problem.feed_in_eur_per_kwh),
-            highest_eur_per_kwh=np.full(shape, self._options.cap_eur_per_kwh),
+            lowest_eur_per_kwh=limits.lower,
+            highest_eur_per_kwh=limits.upper,
             rng=self._rng,
+            keeps=limits.kept,
         )

@@ -23,6 +23,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -359,13 +360,14 @@ def explored_prices(
     lowest_eur_per_kwh: FloatArray,
     highest_eur_per_kwh: FloatArray,
     rng: np.random.Generator,
+    keeps: Callable[[FloatArray], bool] | None = None,
 ) -> FloatArray:
     r"""Return prices moved at random, so that there is something to learn from, with every home's promise kept.
 
     Each price is moved up or down by the share `dither`. Then all are lowered together by as much as is needed for no
     home's expected bill to exceed what the default tariff charges for the same energy; a home whose bill already stood
-    above it is not made worse. Prices stay within their limits: where a limit stops the lowering, the moves themselves
-    are shrunk until the promise holds. So exploring costs the seller, never the customer.
+    above it is not made worse. Prices stay within their limits: where a limit stops the lowering, or another is broken,
+    the moves themselves are shrunk until all hold. So exploring costs the seller, never the customer.
 
     Parameters
     ----------
@@ -381,11 +383,13 @@ def explored_prices(
         Limits of the prices [EUR/kWh].
     rng : numpy.random.Generator
         Source of the moves.
+    keeps : callable, optional
+        Tells whether prices keep all other limits, such as a ramp.
 
     Returns
     -------
     ndarray, shape (H,)
-        Prices [EUR/kWh].
+        Prices [EUR/kWh]; those given where no smaller move keeps everything.
 
     Raises
     ------
@@ -415,6 +419,6 @@ def explored_prices(
         bills = demand_kwh @ moved
         over = np.divide(allowed, bills, out=np.ones_like(bills), where=bills > allowed)
         lowered: FloatArray = np.maximum(moved * over.min(initial=1.0), lowest_eur_per_kwh)
-        if (demand_kwh @ lowered <= allowed * (1 + 1e-12)).all():
+        if (demand_kwh @ lowered <= allowed * (1 + 1e-12)).all() and (keeps is None or keeps(lowered)):
             return lowered
     return price_eur_per_kwh.copy()

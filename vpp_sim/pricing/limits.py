@@ -51,7 +51,7 @@ class Limits:
     ----------
     floors, caps : dict of str to ndarray, shape (H,)
         Lowest and highest prices by the name of the limit [EUR/kWh]. Where demand answers its own price alone, the
-        feeder's limit is a floor, and the price at which demand ends, the choke price, a cap.
+        price at which demand ends, the choke price, is a cap.
     promises : ndarray, shape (n, H) or (n + 1, H)
         One row a home: its demand over its bill at the default prices [kWh/EUR]. A cap on the revenue is one more.
     ramp_eur_per_kwh : float or None
@@ -59,7 +59,9 @@ class Limits:
     homes : int
         Number of rows that belong to homes.
     room : DemandRange or None
-        Range of demand, where it answers other steps' prices too.
+        Range of demand, where its response is a matrix.
+    names : tuple of str
+        What explanations call the homes, length n.
     """
 
     floors: dict[str, FloatArray]
@@ -68,6 +70,7 @@ class Limits:
     ramp_eur_per_kwh: float | None
     homes: int
     room: DemandRange | None = None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, problem: RetailProblem, options: RetailOptions, response: Response | None = None) -> Limits:
@@ -80,12 +83,14 @@ class Limits:
         }
         room = None
         if response is not None:
-            highest = _highest(problem, options, response.unit_kwh)
             if response.crossed:
+                highest = _highest(problem, options, response.unit_kwh)
                 room = DemandRange(response.offset(problem.default_eur_per_kwh), response.slope, highest)
-            else:
-                _own_price_bounds(floors, caps, problem.default_eur_per_kwh, response, highest)
-        return cls(floors, caps, _promises(problem, options), options.ramp_eur_per_kwh, len(problem.demand_kwh), room)
+            elif (choke := _choke_price(problem.default_eur_per_kwh, response)) is not None:
+                caps["choke price"] = choke
+        homes = len(problem.demand_kwh)
+        names = tuple(problem.home_name(home) for home in range(homes))
+        return cls(floors, caps, _promises(problem, options), options.ramp_eur_per_kwh, homes, room, names)
 
     @property
     def lower(self) -> FloatArray:
@@ -122,7 +127,17 @@ class Limits:
 
     def row_name(self, row: int) -> str:
         """Return what a row of the promises stands for."""
-        return f"promise to home {row}" if row < self.homes else "revenue cap"
+        return f"promise to {self.names[row]}" if row < self.homes else "revenue cap"
+
+    def kept(self, price: FloatArray) -> bool:
+        """Whether prices keep their range, the ramp, the revenue cap and the range of demand; promises not asked."""
+        tolerance = KEPT * max(1.0, float(np.abs(price).max(initial=0.0)))
+        inside = bool((price >= self.lower - tolerance).all() and (price <= self.upper + tolerance).all())
+        flat = self.ramp_eur_per_kwh is None or bool(
+            (np.abs(np.diff(price)) <= self.ramp_eur_per_kwh + tolerance).all()
+        )
+        afforded = bool((self.excess(price)[self.homes :] <= KEPT).all())
+        return inside and flat and afforded and not self.overdrawn(price)
 
     def excess(self, price: FloatArray) -> FloatArray:
         """Return by which share each home's bill exceeds the default's, shape (n,); -1 without demand."""
@@ -164,24 +179,14 @@ def _highest(problem: RetailProblem, options: RetailOptions, unit_kwh: float) ->
     return highest
 
 
-def _own_price_bounds(
-    floors: dict[str, FloatArray],
-    caps: dict[str, FloatArray],
-    default: FloatArray,
-    response: Response,
-    highest: FloatArray,
-) -> None:
-    """Add the prices beyond which a linear demand would turn negative, or below which it would overdraw the feeder."""
-    answering, weight = response.slope < 0, response.weight
-    if answering.any():
-        choke = np.full(default.shape, np.inf)
-        choke[answering] = default[answering] - weight[answering] / response.slope[answering]
-        caps["choke price"] = choke
-    if np.isfinite(highest).any():
-        needed = np.where(weight > highest, np.inf, -np.inf)  # what no price can move must fit as it is
-        spare = highest[answering] - weight[answering]
-        needed[answering] = default[answering] + spare / response.slope[answering]
-        floors["feeder limit"] = needed
+def _choke_price(default: FloatArray, response: Response) -> FloatArray | None:
+    """Return the price beyond which a linear demand would turn negative, if there is one in any step."""
+    answering = response.slope < 0
+    if not answering.any():
+        return None
+    choke = np.full(default.shape, np.inf)
+    choke[answering] = default[answering] - response.weight[answering] / response.slope[answering]
+    return choke
 
 
 def _promises(problem: RetailProblem, options: RetailOptions) -> FloatArray:

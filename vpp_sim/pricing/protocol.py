@@ -120,6 +120,8 @@ class RetailProblem:
     export_kwh : ndarray, shape (H,), or None
         What all homes together are expected to feed in [kWh], non-negative; lowers the net import that the feeder
         limit and the peak count. None is zero.
+    home_names : tuple of str
+        What explanations call the homes; by their number, from 0, where left out.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class RetailProblem:
     elasticity: FloatArray | None = None
     responsive_kwh: FloatArray | None = None
     export_kwh: FloatArray | None = None
+    home_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shapes and signs."""
@@ -152,7 +155,13 @@ class RetailProblem:
             require_shape("levies_eur_per_kwh", levies, horizon)
         if (self.default_eur_per_kwh <= 0).any():
             raise PhysicsError(f"default_eur_per_kwh must be positive: lowest is {self.default_eur_per_kwh.min():g}")
+        if self.home_names and len(self.home_names) != len(self.demand_kwh):
+            raise PhysicsError(f"home_names has {len(self.home_names)} names, expected {len(self.demand_kwh)}")
         self._check_optional(self.demand_kwh.shape[1])
+
+    def home_name(self, home: int) -> str:
+        """Return what explanations call a home."""
+        return self.home_names[home] if self.home_names else f"home {home}"
 
     @property
     def answering_kwh(self) -> FloatArray:
@@ -196,8 +205,8 @@ class RetailPrices:
         Why, naming the constraint and by how much it fails; empty if there was no fallback.
     binding : tuple of str
         The constraints that hold with equality: ``"cap at step 17"``, ``"floor at step 3"``, ``"ramp at step 4"`` (from
-        the step before), ``"feeder limit at step 18"``, ``"promise to home 2"``, ``"revenue cap"``. Homes and steps
-        count from 0.
+        the step before), ``"feeder limit at step 18"``, ``"promise to home 2"``, ``"revenue cap"``. Steps count
+        from 0, and so do homes without a name.
     pressure_kwh : mapping of str to ndarray, shape (H,)
         What each kind of limit (``"cap"``, ``"ramp"``, ``"promise"``, ...) holds back: by how much the expected gain
         would grow with the price of a step, were it not for that limit [kWh, which is EUR per EUR/kWh]. Positive where

@@ -88,7 +88,7 @@ def _kinds(limits: Limits, price_scale: float, unit_kw: float) -> Iterator[_Kind
         yield _Kind(name, one, bound, price_scale, "EUR/kWh", steps)
     for name, bound in limits.floors.items():
         yield _Kind(name, -one, -bound, price_scale, "EUR/kWh", steps)
-    homes = tuple(f" to home {home}" for home in range(limits.homes))
+    homes = tuple(f" to {name}" for name in limits.names)
     ones = np.ones(len(limits.promises))
     yield _Kind("promise", limits.promises[: limits.homes], ones[: limits.homes], 1.0, "of its default bill", homes)
     if len(limits.promises) > limits.homes:

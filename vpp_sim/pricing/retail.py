@@ -175,7 +175,7 @@ class ElasticQp(SizedPricer):
         """Return the optimal prices, or the default tariff with the reason why there are none."""
         self.check(problem)
         started = perf_counter()
-        response = Response.of(problem, believed_elasticity(problem, self.options))
+        response = self.response(problem)
         limits = Limits.of(problem, self.options, response)
         reason = limits.contradiction()
         if reason:
@@ -195,6 +195,13 @@ class ElasticQp(SizedPricer):
             pressure_kwh=solution.duals,
             notes=(response.note,) if response.note else (),
         )
+
+    def response(self, problem: RetailProblem) -> Response:
+        """Return how demand answers; as a matrix where the feeder limits what prices may lead to."""
+        elasticity = believed_elasticity(problem, self.options)
+        if self.options.feeder_limit_kw is not None and not isinstance(elasticity, np.ndarray):
+            elasticity = elasticity * np.eye(self.horizon_steps)
+        return Response.of(problem, elasticity)
 
     def _program(self, response: Response, *, bounded: bool) -> PriceProgram:
         """Return the compiled program that fits a response; made when first asked for."""

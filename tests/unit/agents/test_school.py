@@ -90,3 +90,26 @@ def test_steps_without_energy_teach_nothing_and_are_counted() -> None:
     prices = DEFAULT * np.random.default_rng(1).uniform(0.7, 1.3, 24 * DAYS)
     prices[24:30] = 0.0  # six steps without a price
     assert attended(-0.25, prices).skipped == 6
+
+
+def test_exploring_keeps_the_ramp_and_the_revenue_cap(tmp_path: Path) -> None:
+    """Without these limits moves of a fifth break both; with them they are made smaller."""
+    options = {"pricing__retail__learns_elasticity": True, "pricing__retail__exploration": 0.2}
+    scenario = light_scenario(clock__days=2, **options)
+    free, held = tmp_path / "free", tmp_path / "held"
+    free.mkdir()
+    simulate_in(free, scenario)
+    default = pd.read_parquet(free / "timeseries.parquet")["default_eur_per_kwh"]
+    ramp = float(default.diff().abs().max()) + 0.01
+    held.mkdir()
+    simulate_in(held, light_scenario(clock__days=2, pricing__retail__ramp_eur_per_kwh=ramp, **options))
+    steepest = {
+        path: max(
+            float(day["buy_eur_per_kwh"].diff().abs().max())
+            for _, day in pd.read_parquet(path / "prices.parquet").groupby(lambda row: row // 24)
+        )
+        for path in (free, held)
+    }
+    assert steepest[free] > ramp
+    assert steepest[held] <= ramp + 1e-9
+    assert pd.read_parquet(held / "prices.parquet")["exploration_eur_per_kwh"].abs().max() > 0.001

@@ -26,13 +26,13 @@ class RetailSpec(Spec):
     """Highest price, levies included."""
     floor_eur_per_kwh: PriceEurPerKwh = 0.13
     """Lowest price, levies included."""
-    ramp_eur_per_kwh: PriceEurPerKwh | None = None
+    ramp_eur_per_kwh: Annotated[PriceEurPerKwh, Field(ge=0)] | None = None
     """Largest change of the price from one step to the next; nothing leaves it free."""
     objective: Literal["profit", "welfare", "peak"] = "profit"
     """What an optimising pricer aims at: profit, profit and consumer surplus together, or the smallest peak."""
     least_profit_share: ProfitShare | None = None
     """Share of the profit at the default prices that the expected profit keeps; nothing leaves it free."""
-    revenue_cap_eur_per_kwh: PriceEurPerKwh | None = None
+    revenue_cap_eur_per_kwh: Annotated[PriceEurPerKwh, Field(gt=0)] | None = None
     """Most that a kWh of the demand expected at the default prices may cost on average; nothing leaves it free."""
     feeder_limit_kw: PowerKw | None = None
     """Most that all homes together may be expected to draw; nothing leaves it free."""
