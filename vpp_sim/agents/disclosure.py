@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from vpp_sim.agents.inputs import Inputs, Models
 from vpp_sim.kernel.clock import Clock
+from vpp_sim.registry import RETAIL_PRICERS
 from vpp_sim.scenario.scenario import Scenario
+from vpp_sim.scenario.sections.trading import RetailSpec
 from vpp_sim.units import SECONDS_PER_HOUR, format_duration
 
 __all__ = ["information", "samples"]
@@ -27,7 +29,7 @@ def _desks(scenario: Scenario) -> dict[str, str]:
         "after_meter": "knows this step's metered load and sun when it acts, as an inverter does",
         "before_meter": "knows only the forecast of this step when it acts",
     }
-    truth, retail = scenario.ess.kind == "perfect_foresight", scenario.pricing.retail
+    truth = scenario.ess.kind == "perfect_foresight"
     return {
         "storage": f"{scenario.ess.kind} {acts[scenario.ess.acts]}; beyond this step it sees "
         + ("the truth of the coming day (no real controller can)" if truth else "median forecasts")
@@ -36,14 +38,27 @@ def _desks(scenario: Scenario) -> dict[str, str]:
         "issued then",
         "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known, "
         "on the load forecast then; it is taken for that at the default tariff, although meters showed what homes "
-        "answered to earlier prices",
+        "answered to earlier prices, and batteries are planned under the prices known before: that they follow the new "
+        "ones is not foreseen",
         "demand response": "homes know the prices of the whole day and their own load as it comes",
-        "local market": f"homes bid their metered net energy of this step, {scenario.market.local.bidding}",
-        "elasticity of demand": f"believed to be {retail.elasticity:g} at first, and learnt from each day's meters and "
-        "what was foreseen before its prices were set, once the day is over"
-        if retail.learns_elasticity
-        else f"believed to be {retail.elasticity:g}",
+        "local market": "none"
+        if scenario.market.local.kind == "none"
+        else f"homes bid their metered net energy of this step, {scenario.market.local.bidding}",
+        "elasticity of demand": _belief(scenario.pricing.retail),
     }
+
+
+def _belief(retail: RetailSpec) -> str:
+    """Say what the retail desk believes of demand."""
+    if not RETAIL_PRICERS.load(retail.kind).heeds_elasticity:
+        return f"plays no part in {retail.kind} prices"
+    if not retail.learns_elasticity:
+        return f"believed to be {retail.elasticity:g}"
+    return (
+        f"believed to be {retail.elasticity:g} at first, and learnt from each day's meters and what was foreseen "
+        "before its prices were set, once the day is over; while no home may pay more than by default, the size of one "
+        "elasticity for all hours does not move prices"
+    )
 
 
 def _foresight(scenario: Scenario, inputs: Inputs, models: Models) -> dict[str, str]:

@@ -143,6 +143,8 @@ class PricingDesk:
             self._explainers[horizon] = Explainer(partial(self._make_pricer, horizon), self._options)
         explained = self._explainers[horizon].explain(problem, prices)
         believed = self._school.believed if self._school is not None else (self._options.elasticity, 0.0)
+        if not self._pricers[horizon].heeds_elasticity:
+            believed = (np.nan, np.nan)
         self._recorder.record(
             "prices",
             {

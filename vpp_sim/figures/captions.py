@@ -66,11 +66,11 @@ def _price_parts(run: RunData) -> str:
     moved = {label: float(prices[f"{name}_eur_per_kwh"].abs().mean()) * 100 for name, label in names.items()}
     told = ", ".join(f"{label} {cents:.2f}" for label, cents in moved.items() if cents >= 0.005)
     last = prices.iloc[-1]
-    learnt = f" ± {last['elasticity_sd']:.3f}" if last["elasticity_sd"] > 0 else ""
-    return (
-        f"Mean size of each part in ct/kWh: {told or 'none'}. The last prices were set with an elasticity of "
-        f"{last['elasticity']:.3f}{learnt}."
-    )
+    believed = ""
+    if not isnan(last["elasticity"]):
+        learnt = f" ± {last['elasticity_sd']:.3f}" if last["elasticity_sd"] > 0 else ""
+        believed = f" The last prices were set with an elasticity of {last['elasticity']:.3f}{learnt}."
+    return f"Mean size of each part in ct/kWh: {told or 'none'}.{believed}"
 
 
 def _storage(run: RunData) -> str:

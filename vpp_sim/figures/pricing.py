@@ -68,13 +68,20 @@ def price_parts(run: RunData) -> Figure:
     axis.set_ylabel("[EUR/kWh]")
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), handlelength=1.2, columnspacing=1.2)
-    low, high = (frame["elasticity"] + sign * frame["elasticity_sd"] for sign in (-1, 1))
-    fill(belief, time, low, high, color=_C["sky"], alpha=0.45)
-    line(belief, time, frame["elasticity"], color=_C["blue"])
     belief.set_title("Elasticity of demand believed, with its standard deviation")
     belief.set_ylabel("[1]")
     style.local_time(belief, time)
+    if frame["elasticity"].isna().all():
+        style.note(belief, "Elasticities play no part in these prices.")
+        return figure
+    low, high = (frame["elasticity"] + sign * frame["elasticity_sd"] for sign in (-1, 1))
+    fill(belief, time, low, high, color=_C["sky"], alpha=0.45)
+    line(belief, time, frame["elasticity"], color=_C["blue"])
     return figure
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def price_rows(prices: pd.DataFrame, most: int) -> list[list[str]]:
@@ -83,5 +90,5 @@ def price_rows(prices: pd.DataFrame, most: int) -> list[list[str]]:
     for row in prices.tail(most).to_dict("records"):
         parts = (f"{row[f'{name}_eur_per_kwh']:+.4f}" for name in _PARTS)
         level = (f"{row[name]:.4f}" for name in ("buy_eur_per_kwh", "default_eur_per_kwh"))
-        rows.append([f"{row['time']:%-d %b %H:%M}", *level, *parts, row["limit"] or "–", f"{row['elasticity']:.3f}"])
+        rows.append([f"{row['time']:%-d %b %H:%M}", *level, *parts, row["limit"] or "–", _number(row["elasticity"])])
     return rows

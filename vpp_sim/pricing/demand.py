@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray
+from vpp_sim.arrays import BoolArray, FloatArray
 from vpp_sim.errors import PhysicsError
 from vpp_sim.pricing.protocol import Objective, RetailOptions, RetailProblem
 
@@ -164,6 +164,11 @@ class Response:
         return cls(weight, matrix, curvature, unit_kwh, note)
 
     @property
+    def idle(self) -> BoolArray:
+        """Which steps have no demand to price, shape (H,)."""
+        return self.weight < _IDLE
+
+    @property
     def crossed(self) -> bool:
         """Whether a price moves the demand of other steps too."""
         return self.slope.ndim == 2
@@ -245,8 +250,7 @@ class Gain:
             return cls(np.full(default.size, 2 * _NEAREST / default.size) / default, flat)
         margin = default - problem.levies_eur_per_kwh - problem.wholesale_eur_per_kwh
         slope = response.push(margin) + (response.weight if objective == "profit" else 0.0)
-        idle = response.weight < _IDLE
-        slope = np.where(idle, 0.0, slope)
+        slope = np.where(response.idle, 0.0, slope)
         half = 1.0 if objective == "profit" else 0.5
         quadratic = half * response.curvature
         bent = half * response.bend(default)

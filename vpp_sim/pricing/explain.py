@@ -76,7 +76,8 @@ class Explainer:
     step (of each home, its mean), elasticities as believed before; all without limits but the promise. The part of a
     feature is its mean contribution over all orders in which the features could be put back, its Shapley value [1]_, so
     that no order is favoured and nothing is left over. What the limits then change is their part. Four problems are
-    solved, or eight where elasticities were learnt.
+    solved, or eight where elasticities were learnt. A pricer whose prices mean nothing without cap and floor
+    (`needs_range`) keeps them, and what they move is in the other parts.
 
     Parameters
     ----------
@@ -117,17 +118,11 @@ class Explainer:
     ) -> None:
         self._options = options
         self._prior = options.elasticity if prior_elasticity is None else prior_elasticity
-        self._far = _FAR * max(abs(options.cap_eur_per_kwh), abs(options.floor_eur_per_kwh))
-        self._pricer = make(
-            replace(
-                options,
-                cap_eur_per_kwh=self._far,
-                floor_eur_per_kwh=-self._far,
-                ramp_eur_per_kwh=None,
-                revenue_cap_eur_per_kwh=None,
-                feeder_limit_kw=None,
-            )
-        )
+        free = replace(options, ramp_eur_per_kwh=None, revenue_cap_eur_per_kwh=None, feeder_limit_kw=None)
+        self._pricer, self._far = make(free), 0.0
+        if not self._pricer.needs_range:
+            self._far = _FAR * max(abs(options.cap_eur_per_kwh), abs(options.floor_eur_per_kwh))
+            self._pricer = make(replace(free, cap_eur_per_kwh=self._far, floor_eur_per_kwh=-self._far))
 
     def explain(self, problem: RetailProblem, prices: RetailPrices) -> PriceExplanation:
         """Return what moved `prices`, which were set for `problem`.
@@ -165,7 +160,9 @@ class Explainer:
         """Return the prices without limits on a day that has only the features `kept`."""
         horizon_steps = problem.default_eur_per_kwh.size
         total = problem.demand_kwh.sum(axis=0)
-        changed = replace(problem, feed_in_eur_per_kwh=np.full(horizon_steps, -self._far))
+        changed = problem
+        if not self._pricer.needs_range:
+            changed = replace(problem, feed_in_eur_per_kwh=np.full(horizon_steps, -self._far))
         if "wholesale" not in kept:
             weight = total if total.any() else np.ones(horizon_steps)
             mean = float(problem.wholesale_eur_per_kwh @ weight / weight.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import ClassVar, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
@@ -232,7 +232,17 @@ class RetailPricer(Protocol):
 
     A pricer leaves its problem unchanged and returns the same prices for the same problem. Unless it falls back, its
     prices keep cap and floor, and no home's demand costs more at them than at the default prices.
+
+    Attributes
+    ----------
+    needs_range : bool
+        Whether its prices have no meaning without cap and floor, so that nobody should ask what these move.
+    heeds_elasticity : bool
+        Whether elasticities play a part in its prices.
     """
+
+    needs_range: ClassVar[bool]
+    heeds_elasticity: ClassVar[bool]
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return prices for `problem`, whose demand must have shape (homes, horizon_steps)."""

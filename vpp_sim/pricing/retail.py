@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -56,6 +56,9 @@ def fall_back(problem: RetailProblem, status: str, reason: str, started: float, 
 
 class SizedPricer:
     """A pricer for a given number of homes and steps."""
+
+    needs_range: ClassVar[bool] = False
+    heeds_elasticity: ClassVar[bool] = False
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         if homes < 1 or horizon_steps < 1:
@@ -162,6 +165,8 @@ class ElasticQp(SizedPricer):
     """
 
     max_rounds = 50
+
+    heeds_elasticity: ClassVar[bool] = True
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)

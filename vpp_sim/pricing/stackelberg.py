@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -241,6 +241,7 @@ class Stackelberg(SizedPricer):
     """
 
     solver = "HIGHS"
+    needs_range: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -281,7 +282,7 @@ class Stackelberg(SizedPricer):
         """Return the best prices found, or the default tariff with the reason why there are none."""
         self.check(problem)
         started = perf_counter()
-        limits = Limits.of(problem, self.options)
+        limits = self._limits(problem)
         reason = limits.contradiction()
         if reason:
             return fall_back(problem, "infeasible", reason, started)
@@ -305,6 +306,19 @@ class Stackelberg(SizedPricer):
             binding=limits.binding(found.price_eur_per_kwh),
             notes=() if found.status == "optimal" else (f"the search was cut off after {self.most_nodes} nodes",),
         )
+
+    def _limits(self, problem: RetailProblem) -> Limits:
+        """Return the limits, with the cost of a kWh as one more floor where there is no demand to price.
+
+        Such a price brings nothing unless it draws demand over from other steps, which pays at cost or above. But homes
+        with batteries may draw nothing in a step because it is dear by default, and a price below would bring back what
+        no type of customers here foresees.
+        """
+        limits = Limits.of(problem, self.options)
+        idle = Response.of(problem, 0.0).idle
+        cost = np.minimum(problem.wholesale_eur_per_kwh + problem.levies_eur_per_kwh, problem.default_eur_per_kwh)
+        floor = np.where(idle, np.minimum(cost, limits.upper), -np.inf)
+        return replace(limits, floors=limits.floors | {"cost without demand": floor})
 
     def _highest_kwh(self, problem: RetailProblem) -> FloatArray | None:
         if self.options.feeder_limit_kw is None:

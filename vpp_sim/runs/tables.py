@@ -134,8 +134,8 @@ _COLUMNS: dict[str, tuple[tuple[str, Any, str, str], ...]] = {
         ("limits_eur_per_kwh", _F, "EUR/kWh", "What limits move, wherever they bind."),
         ("exploration_eur_per_kwh", _F, "EUR/kWh", "What was moved at random, to learn from it."),
         ("limit", _STR, "", "The limit that binds in this step, or empty."),
-        ("elasticity", _F, "1", "Own-price elasticity that the price was set with."),
-        ("elasticity_sd", _F, "1", "Its standard deviation; 0 where it is not learnt."),
+        ("elasticity", _F, "1", "Own-price elasticity that the price was set with; NaN where it plays no part."),
+        ("elasticity_sd", _F, "1", "Its standard deviation; 0 where it is not learnt; NaN where it plays no part."),
     ),
     "forecasts": (
         ("issue_step", _I32, "1", "Tick at which the forecast was issued."),

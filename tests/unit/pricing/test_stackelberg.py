@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vpp_sim.errors import PhysicsError
+from vpp_sim.pricing.explain import Explainer
 from vpp_sim.pricing.followers import Followers, best_answer_kwh, group_homes, leader_profit_eur
 from vpp_sim.pricing.limits import Limits
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
@@ -299,3 +300,40 @@ def test_prices_that_are_no_number_have_no_answer():
     followers = _followers([[2.0, 1.0]], 0.5, [0.05])
     with pytest.raises(PhysicsError, match="buy_eur_per_kwh has 1 values that are not finite"):
         best_answer_kwh(followers, np.array([np.nan, 0.1]), np.zeros(2), "optimistic")
+
+
+def test_nobody_is_drawn_below_cost_into_a_step_without_demand():
+    # At 0.30 for the first step customers would shift to the second at 0.25; its cost of 0.28 lets no one below that.
+    problem = RetailProblem(
+        demand_kwh=np.array([[2.0, 0.0]]),
+        wholesale_eur_per_kwh=np.array([0.2, 0.28]),
+        levies_eur_per_kwh=0.0,
+        default_eur_per_kwh=np.full(2, 0.3),
+        feed_in_eur_per_kwh=np.zeros(2),
+    )
+    pricer = Stackelberg(
+        homes=1, horizon_steps=2, tie="optimistic", types=1, flexible_share=0.5, discomfort_eur_per_kwh=0.05
+    )
+    price = pricer.price(problem).buy_eur_per_kwh
+    assert price[0] == pytest.approx(0.3, abs=1e-6)
+    assert price[1] >= 0.28 - 1e-9
+
+
+def test_prices_of_the_game_are_taken_apart_within_cap_and_floor():
+    problem = RetailProblem(
+        demand_kwh=np.array([[2.0, 0.0, 1.0]]),
+        wholesale_eur_per_kwh=np.array([0.2, 0.05, 0.1]),
+        levies_eur_per_kwh=0.05,
+        default_eur_per_kwh=np.full(3, 0.3),
+        feed_in_eur_per_kwh=np.zeros(3),
+    )
+    options = RetailOptions(cap_eur_per_kwh=0.4, floor_eur_per_kwh=0.1)
+
+    def make(told):
+        return OptimisticStackelberg(homes=1, horizon_steps=3, options=told)
+
+    explained = Explainer(make, options).explain(problem, make(options).price(problem))
+    parts = np.array(list(explained.parts().values()))
+    np.testing.assert_allclose(parts.sum(axis=0), explained.price_eur_per_kwh, atol=1e-12)
+    assert np.abs(explained.limits_eur_per_kwh).max() < 1e-9
+    assert np.abs(parts[1:]).max() <= 0.4  # no part is larger than the range of prices
