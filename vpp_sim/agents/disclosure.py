@@ -50,7 +50,7 @@ def _desks(scenario: Scenario) -> dict[str, str]:
 
 def _belief(retail: RetailSpec) -> str:
     """Say what the retail desk believes of demand."""
-    if not RETAIL_PRICERS.load(retail.kind).heeds_elasticity:
+    if "elasticity" not in RETAIL_PRICERS.load(retail.kind).heeds:
         return f"plays no part in {retail.kind} prices"
     if not retail.learns_elasticity:
         return f"believed to be {retail.elasticity:g}"

@@ -143,7 +143,7 @@ class PricingDesk:
             self._explainers[horizon] = Explainer(partial(self._make_pricer, horizon), self._options)
         explained = self._explainers[horizon].explain(problem, prices)
         believed = self._school.believed if self._school is not None else (self._options.elasticity, 0.0)
-        if not self._pricers[horizon].heeds_elasticity:
+        if "elasticity" not in self._pricers[horizon].heeds:
             believed = (np.nan, np.nan)
         self._recorder.record(
             "prices",
@@ -174,6 +174,7 @@ class PricingDesk:
             feed_in_eur_per_kwh=np.full(len(steps), self._feed_in),
             responsive_kwh=np.where(net_kw > 0, load_kw, 0.0).sum(axis=0) * self._clock.step_h,
             export_kwh=np.maximum(-net_kw, 0.0).sum(axis=0) * self._clock.step_h,
+            before_eur_per_kwh=float(tariff.buy_eur_per_kwh[steps.start - 1 - tariff.first_step]),
             home_names=self._planner.fleet.names,
         )
 

@@ -163,7 +163,7 @@ class Stage:
         return School(
             self.world,
             self.inputs.clock,
-            learner=ElasticityLearner(ElasticityPrior(own=spec.elasticity), groups=24),
+            learner=ElasticityLearner(ElasticityPrior(own=spec.elasticity, own_sd=spec.elasticity_sd), groups=24),
             options=options,
             exploration=spec.exploration,
             rng=Streams(self.scenario.seed).generator("exploration"),

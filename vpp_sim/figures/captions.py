@@ -54,7 +54,8 @@ def _prices(run: RunData) -> str:
     return (
         f"The retail price moves between {frame['buy_eur_per_kwh'].min():.3f} and {frame['buy_eur_per_kwh'].max():.3f} "
         f"EUR/kWh around a default tariff of {frame['default_eur_per_kwh'].mean():.3f} EUR/kWh on average; "
-        f"the two differ by {apart.abs().mean():.4f} EUR/kWh on average, from {apart.min():+.4f} to {apart.max():+.4f}."
+        f"they lie {apart.abs().mean():.4f} EUR/kWh apart on average, either way, from {apart.min():+.4f} to "
+        f"{apart.max():+.4f}."
     )
 
 
@@ -62,7 +63,13 @@ def _price_parts(run: RunData) -> str:
     prices = run.vpp.prices
     if prices.empty:
         return "Prices were not taken apart in this run."
-    names = {"wholesale": "wholesale", "demand": "expected demand", "limits": "limits", "exploration": "exploration"}
+    names = {
+        "markup": "markup",
+        "wholesale": "wholesale",
+        "demand": "expected demand",
+        "limits": "limits",
+        "exploration": "exploration",
+    }
     moved = {label: float(prices[f"{name}_eur_per_kwh"].abs().mean()) * 100 for name, label in names.items()}
     told = ", ".join(f"{label} {cents:.2f}" for label, cents in moved.items() if cents >= 0.005)
     last = prices.iloc[-1]

@@ -42,7 +42,7 @@ class PriceExplanation:
     limits_eur_per_kwh : ndarray
         What cap, floor, feed-in price, ramp, revenue cap and feeder limit move, wherever they bind.
     limit : tuple of str
-        The limit that binds in each step and holds back most; ``""`` where none does.
+        The limit that binds in each step and holds back most; where none does, the promise, if it binds for any home.
     text : tuple of str
         The explanation of each step in words.
     """
@@ -198,7 +198,8 @@ def _limit(prices: RetailPrices) -> tuple[str, ...]:
         name, at, step = entry.partition(" at step ")
         if at and _held(prices, name, int(step)) > _held(prices, found[int(step)], int(step)):
             found[int(step)] = name
-    return tuple(found)
+    promised = "promise" if any(entry.startswith("promise") for entry in prices.binding) else ""
+    return tuple(name or promised for name in found)
 
 
 def _held(prices: RetailPrices, name: str, step: int) -> float:
@@ -216,7 +217,7 @@ def _sentence(
         part = float(parts[name][step])
         if abs(part) >= _SEEN:
             told.append(f"{'+' if part > 0 else '-'} {name} {abs(part):.4f}")
-            if name == "limits":
-                told.append(f"({limit[step] or 'at other steps'})")
+            if name == "limits":  # the promise is in the other parts
+                told.append(f"({limit[step] if limit[step] not in ('', 'promise') else 'at other steps'})")
     why = f"; the default tariff stands in: {prices.reason}" if prices.fallback else ""
     return f"{price[step]:.4f} EUR/kWh = {' '.join(told)}{why}"

@@ -81,6 +81,10 @@ class Limits:
             "floor": np.full(horizon, float(options.floor_eur_per_kwh)),
             "feed-in price": problem.feed_in_eur_per_kwh,
         }
+        if options.ramp_eur_per_kwh is not None and problem.before_eur_per_kwh is not None:
+            first = np.arange(horizon[0]) == 0
+            floors["ramp"] = np.where(first, problem.before_eur_per_kwh - options.ramp_eur_per_kwh, -np.inf)
+            caps["ramp"] = np.where(first, problem.before_eur_per_kwh + options.ramp_eur_per_kwh, np.inf)
         room = None
         if response is not None:
             if response.crossed:

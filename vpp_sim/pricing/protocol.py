@@ -120,6 +120,8 @@ class RetailProblem:
     export_kwh : ndarray, shape (H,), or None
         What all homes together are expected to feed in [kWh], non-negative; lowers the net import that the feeder
         limit and the peak count. None is zero.
+    before_eur_per_kwh : float or None
+        Price of the step before the first, from which a ramp counts [EUR/kWh]; None lets the first price be any.
     home_names : tuple of str
         What explanations call the homes; by their number, from 0, where left out.
 
@@ -138,6 +140,7 @@ class RetailProblem:
     elasticity: FloatArray | None = None
     responsive_kwh: FloatArray | None = None
     export_kwh: FloatArray | None = None
+    before_eur_per_kwh: float | None = None
     home_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -237,12 +240,12 @@ class RetailPricer(Protocol):
     ----------
     needs_range : bool
         Whether its prices have no meaning without cap and floor, so that nobody should ask what these move.
-    heeds_elasticity : bool
-        Whether elasticities play a part in its prices.
+    heeds : frozenset of str
+        Which fields of the options it heeds beside cap and floor.
     """
 
     needs_range: ClassVar[bool]
-    heeds_elasticity: ClassVar[bool]
+    heeds: ClassVar[frozenset[str]]
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return prices for `problem`, whose demand must have shape (homes, horizon_steps)."""

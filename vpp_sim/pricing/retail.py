@@ -58,7 +58,7 @@ class SizedPricer:
     """A pricer for a given number of homes and steps."""
 
     needs_range: ClassVar[bool] = False
-    heeds_elasticity: ClassVar[bool] = False
+    heeds: ClassVar[frozenset[str]] = frozenset({"ramp_eur_per_kwh", "revenue_cap_eur_per_kwh"})
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         if homes < 1 or horizon_steps < 1:
@@ -73,6 +73,8 @@ class SizedPricer:
 
 class DefaultTariff(SizedPricer):
     """The default tariff as it is: what a retailer without a pricing engine charges."""
+
+    heeds: ClassVar[frozenset[str]] = frozenset()
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return the default price of each step."""
@@ -166,7 +168,12 @@ class ElasticQp(SizedPricer):
 
     max_rounds = 50
 
-    heeds_elasticity: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = SizedPricer.heeds | {
+        "elasticity",
+        "objective",
+        "least_profit_share",
+        "feeder_limit_kw",
+    }
 
     def __init__(self, *, homes: int, horizon_steps: int, options: RetailOptions | None = None) -> None:
         super().__init__(homes=homes, horizon_steps=horizon_steps, options=options)
@@ -318,7 +325,8 @@ def _pressure(solution: Solution, limits: Limits, rows: IntArray, response: Resp
     held: dict[str, FloatArray] = {}
     for side, bounds, sign in (("lower", limits.floors, -1.0), ("upper", limits.caps, 1.0)):
         names = np.array(limits.nearest(bounds))
-        held |= {name: np.where(names == name, sign * duals[side], 0.0) for name in bounds}
+        for name in bounds:
+            held[name] = held.get(name, 0.0) + np.where(names == name, sign * duals[side], 0.0)
     weight = np.zeros(len(limits.promises))
     weight[rows] = duals["promises"]
     held["promise"] = weight[: limits.homes] @ limits.promises[: limits.homes]
@@ -326,7 +334,7 @@ def _pressure(solution: Solution, limits: Limits, rows: IntArray, response: Resp
         held["revenue cap"] = weight[limits.homes :] @ limits.promises[limits.homes :]
     if "up" in duals:
         steep = duals["up"] - duals["down"]
-        held["ramp"] = np.append(0.0, steep) - np.append(steep, 0.0)
+        held["ramp"] = held.get("ramp", 0.0) + np.append(0.0, steep) - np.append(steep, 0.0)
     if "highest" in duals:
         held["feeder limit"] = response.push(duals["highest"])
         held["no demand"] = -response.push(duals["lowest"])

@@ -242,6 +242,7 @@ class Stackelberg(SizedPricer):
 
     solver = "HIGHS"
     needs_range: ClassVar[bool] = True
+    heeds: ClassVar[frozenset[str]] = SizedPricer.heeds | {"feeder_limit_kw"}
 
     def __init__(
         self,

@@ -232,7 +232,7 @@ def test_prices_show_how_far_retail_lies_from_the_default_tariff(run: RunData) -
     heights = apart.collections[0].get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (pytest.approx(-0.01), pytest.approx(0.02))
     assert CAPTIONS["prices"](shifted).endswith(
-        "; the two differ by 0.0150 EUR/kWh on average, from -0.0100 to +0.0200."
+        "; they lie 0.0150 EUR/kWh apart on average, either way, from -0.0100 to +0.0200."
     )
 
 

@@ -94,7 +94,7 @@ def test_what_was_learnt_is_told_apart_from_what_was_believed():
 def test_the_limit_that_binds_is_named_and_its_part_told():
     told = _explained(_problem([[1.0, 1.0]], [0.05, 0.15]), elasticity=-0.1, cap_eur_per_kwh=0.31)
     # What step 1 may not take, the promise leaves to step 0: .29 in place of .275.
-    assert told.limit == ("", "cap")
+    assert told.limit == ("promise", "cap")
     assert told.limits_eur_per_kwh == pytest.approx([0.015, -0.015], abs=1e-6)
     assert told.text[0] == "0.2900 EUR/kWh = default 0.3000 - wholesale 0.0250 + limits 0.0150 (at other steps)"
     assert told.text[1] == "0.3100 EUR/kWh = default 0.3000 + wholesale 0.0250 - limits 0.0150 (cap)"
@@ -106,7 +106,7 @@ def test_the_limit_that_holds_back_most_is_named():
     pricer = ElasticQp(homes=1, horizon_steps=3, options=RetailOptions(elasticity=-0.3, ramp_eur_per_kwh=0.01))
     prices = pricer.price(problem)
     told = _explained(problem, elasticity=-0.3, ramp_eur_per_kwh=0.01)
-    assert told.limit == ("", "ramp", "ramp")
+    assert told.limit == ("promise", "ramp", "ramp")
     assert set(prices.pressure_kwh) >= {"cap", "floor", "feed-in price", "ramp", "promise"}
     assert "limits" in told.text[0]
     assert "(at other steps)" in told.text[0]

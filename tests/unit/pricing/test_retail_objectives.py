@@ -146,6 +146,18 @@ def test_the_feeder_limit_holds_after_the_response(matrix):
     assert spared.buy_eur_per_kwh == pytest.approx(free.buy_eur_per_kwh, abs=1e-5)
 
 
+def test_a_ramp_counts_from_the_price_before_the_horizon():
+    # Prices would lie above 0.30 in the first two steps; from 0.28 before they may climb by 0.005 a step.
+    free, held = (
+        _solve(_problem(before_eur_per_kwh=before), elasticity=-0.3, ramp_eur_per_kwh=ramp)
+        for before, ramp in ((None, 0.5), (0.28, 0.005))
+    )
+    assert free.buy_eur_per_kwh[:2].min() > 0.30
+    assert held.buy_eur_per_kwh == pytest.approx([0.285, 0.290, 0.295], abs=1e-7)
+    assert held.binding == ("ramp at step 0", "ramp at step 1", "ramp at step 2")
+    assert (held.pressure_kwh["ramp"] > 1).all()
+
+
 def test_the_revenue_cap_holds_on_the_demand_expected():
     problem = _problem()
     held = _solve(problem, elasticity=-0.3, revenue_cap_eur_per_kwh=0.25)

@@ -179,6 +179,24 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
             "cap_eur_per_kwh (0.1)",
         ),
         (
+            "seed: 3", "pricing: {retail: {kind: flat, feeder_limit_kw: 30}}",
+            "toy.yaml:2: pricing.retail.feeder_limit_kw = 30; expected no feeder_limit_kw with flat, which does not "
+            "heed it",
+        ),
+        (
+            "seed: 3", "pricing: {retail: {kind: stackelberg_pessimistic, objective: welfare}}",
+            "toy.yaml:2: pricing.retail.objective = welfare; expected no objective with stackelberg_pessimistic, which "
+            "does not heed it",
+        ),
+        (
+            "seed: 3", "pricing: {retail: {exploration: 0.1}}",
+            "toy.yaml:2: pricing.retail.exploration = 0.1; expected no exploration unless learns_elasticity is true",
+        ),
+        (
+            "seed: 3", "pricing: {retail: {ramp_eur_per_kwh: -0.1}}",
+            "toy.yaml:2: pricing.retail.ramp_eur_per_kwh = -0.1; expected a number in EUR/kWh, >= 0 or null",
+        ),
+        (
             "seed: 3", "tariff: {price_eur_per_kwh: 0.05}",
             "toy.yaml:2: tariff.price_eur_per_kwh = 0.05; expected energy_eur_per_kwh <= price_eur_per_kwh (0.05)",
         ),

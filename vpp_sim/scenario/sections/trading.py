@@ -17,6 +17,10 @@ __all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "Retai
 ProfitShare: TypeAlias = Annotated[float, Field(le=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})]
 
 
+_NOT_FOR_ALL = ("ramp_eur_per_kwh", "objective", "least_profit_share", "revenue_cap_eur_per_kwh", "feeder_limit_kw")
+"""Keys that some retail pricers do not heed."""
+
+
 class RetailSpec(Spec):
     """How the VPP sets the price that its homes pay."""
 
@@ -38,6 +42,8 @@ class RetailSpec(Spec):
     """Most that all homes together may be expected to draw; nothing leaves it free."""
     elasticity: Annotated[float, Field(lt=0, json_schema_extra={"unit": "1"})] = -0.045
     """Own-price elasticity of what homes consume that the pricer believes in, or at first if it learns."""
+    elasticity_sd: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})] = 0.03
+    """How uncertain a pricer that learns is at first, as a standard deviation."""
     learns_elasticity: bool = False
     """Whether the pricer learns the elasticity from prices and meters, day by day."""
     exploration: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False, json_schema_extra={"unit": "1"})] = 0.0
@@ -54,6 +60,22 @@ class RetailSpec(Spec):
                 f"expected floor_eur_per_kwh ({self.floor_eur_per_kwh}) <= cap_eur_per_kwh ({self.cap_eur_per_kwh})",
                 keys=("floor_eur_per_kwh", "cap_eur_per_kwh"),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _heeded(self) -> RetailSpec:
+        heeds = RETAIL_PRICERS.load(self.kind).heeds
+        for name in (
+            "ramp_eur_per_kwh",
+            "objective",
+            "least_profit_share",
+            "revenue_cap_eur_per_kwh",
+            "feeder_limit_kw",
+        ):
+            if name not in heeds and getattr(self, name) != type(self).model_fields[name].default:
+                raise RefusalError(f"expected no {name} with {self.kind}, which does not heed it", keys=(name,))
+        if self.exploration and not self.learns_elasticity:
+            raise RefusalError("expected no exploration unless learns_elasticity is true", keys=("exploration",))
         return self
 
 
