@@ -56,7 +56,12 @@ def ess(
     first: Annotated[
         str | None, typer.Option("--first", metavar="DAY", help="First local day, instead of a split.")
     ] = None,
-    last: Annotated[str | None, typer.Option("--last", metavar="DAY", help="Last local day.")] = None,
+    last: Annotated[
+        str | None,
+        typer.Option(
+            "--last", metavar="DAY", help="Last local day, looked ahead to: its first hour is the last acted on."
+        ),
+    ] = None,
     tariff: Annotated[
         Literal["own", "wholesale"],
         typer.Option("--tariff", help="own: the homes' own; wholesale: day-ahead prices plus levies."),
