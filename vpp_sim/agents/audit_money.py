@@ -10,7 +10,7 @@ import numpy as np
 from vpp_sim.arrays import BoolArray, FloatArray, IntArray
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
-from vpp_sim.kernel.messages import LocalTrades, Settlement
+from vpp_sim.kernel.messages import Intraday, LocalTrades, Settlement
 from vpp_sim.kernel.world import World
 from vpp_sim.runs.tables import ACCOUNTS, ITEMS
 from vpp_sim.units import MICRO_EUR_PER_EUR, WH_PER_KWH
@@ -83,6 +83,7 @@ class MoneyAudit:
         self._buy = np.full(clock.n_steps, np.nan)
         self._position_kwh = np.full(clock.n_steps, np.nan)
         self._intraday_kwh, self._intraday_eur = np.zeros(clock.n_steps), np.zeros(clock.n_steps)
+        self._intraday_seen: Intraday | None = None
 
     def audit(self, step: int) -> None:
         """Check prices, trades and every entry of the tick.
@@ -127,6 +128,9 @@ class MoneyAudit:
     def _intraday(self, step: int) -> None:
         """Check that steps whose gate has closed are not traded any more, and add up what each trade must cost."""
         terms, intraday = self._terms, self._world.intraday.read()
+        if intraday is self._intraday_seen:  # a message never changes once it is written
+            return
+        self._intraday_seen = intraday
         bought_kwh = intraday.traded_kwh - self._intraday_kwh
         ahead_s = (np.arange(self._clock.n_steps) - step) * self._clock.step_s
         shut = np.isnan(self._position_kwh)

@@ -44,6 +44,10 @@ class BiddingDesk:
     The bid takes any price, so it is filled unless the exchange refuses it, rounds it or clears beyond its price
     limits. The position is written with the bid, an hour before the auction is published; nobody reads it until then.
 
+    Where one price of imbalance is expected to be the day-ahead price, any position is expected to cost the same. All
+    bidders but one that minds risk then bid the median; that one takes positions against the dear days of its sample,
+    which the luck of the draw moves far within its limits, the outermost quantiles of the forecast.
+
     Parameters
     ----------
     world, clock

@@ -112,7 +112,7 @@ class Stage:
 
     @property
     def _imbalance(self) -> ImbalancePrices:
-        return self._law.prices(self._day_ahead_eur_per_kwh[: self.inputs.clock.n_steps], self._system_short)
+        return self._law.prices(self._day_ahead_eur_per_kwh, self._system_short)
 
     def station(self) -> Station:
         """Return who tells the weather."""

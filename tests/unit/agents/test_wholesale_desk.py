@@ -114,37 +114,41 @@ def test_the_desk_does_not_see_which_states_come_true(
     assert booked_eur(paid, "imbalance").sum() != booked_eur(other, "imbalance").sum()
 
 
-@pytest.mark.parametrize("kind", ["median", "newsvendor", "deterministic", "risk_neutral", "cvar"])
-def test_every_bidder_plans_on_one_price_within_its_limits(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["newsvendor", "deterministic", "risk_neutral", "cvar"])
+def test_every_bidder_plans_on_one_price_within_its_limits(tmp_path: Path, runs: dict[Any, Any], kind: str) -> None:
     """Without a gain to expect, all but the one that minds risk bid the median of what they foresee."""
-    fleet, _, outcome = run(tmp_path / "even", imbalance="one_price", pricing__wholesale__kind=kind)
-    median, _, _ = run(tmp_path / "median", imbalance="one_price", pricing__wholesale__kind="median")
-    assert outcome.counts["wholesale bids that fell back to the newsvendor's"] == 0
+    median = runs["one_price", False][0]["position_kwh"]  # of a newsvendor, whose quantile is the half
+    keys = {"imbalance": "one_price", "pricing__wholesale__kind": kind, "pricing__wholesale__scenarios": 50}
     if kind != "cvar":
-        np.testing.assert_allclose(fleet["position_kwh"], median["position_kwh"], atol=1e-9)
-    short, _, _ = run(
-        tmp_path / "short", imbalance="one_price", system_short_share=0.9, pricing__wholesale__kind=kind
-    )  # energy is expected to be 20 % dearer than day ahead
-    gain = short["position_kwh"] - median["position_kwh"]
-    speculates = kind in {"newsvendor", "risk_neutral", "cvar"}
-    assert (gain.sum() > 1.0) == speculates
+        np.testing.assert_allclose(run(tmp_path / "even", **keys)[0]["position_kwh"], median, atol=1e-9)
+    fleet, _, outcome = run(tmp_path / "short", system_short_share=0.9, **keys)  # expected 20 % above the day ahead
+    assert outcome.counts["wholesale bids that fell back to the newsvendor's"] == 0
+    gain = fleet["position_kwh"] - median
+    assert (gain.sum() > 1.0) == (kind != "deterministic")
     assert gain.max() < 10.0  # the outermost quantiles of four homes
 
 
-def test_bids_that_an_exchange_would_not_take_are_counted_and_left_to_imbalance(tmp_path: Path) -> None:
+def test_the_median_is_what_one_price_leaves_of_the_newsvendor(tmp_path: Path, runs: dict[Any, Any]) -> None:
+    fleet, _, _ = run(tmp_path, pricing__wholesale__kind="median")
+    np.testing.assert_allclose(fleet["position_kwh"], runs["one_price", False][0]["position_kwh"], atol=1e-12)
+
+
+def test_bids_that_an_exchange_would_not_take_are_counted_and_left_to_imbalance(
+    tmp_path: Path, runs: dict[Any, Any]
+) -> None:
     fleet, ledger, outcome = run(tmp_path, least_kw=100, tick_kw=100, intraday=INTRADAY)
     assert not fleet["position_kwh"].any()
     assert not fleet["intraday_kwh"].any()
     assert set(ledger["item"]) & {"day_ahead", "intraday"} == set()
     np.testing.assert_array_equal(fleet["imbalance_kwh"], fleet["net_kw"])
-    plain, _, _ = run(tmp_path / "any")
+    plain = runs["both_sides", False][0]
     assert (outcome.counts[REFUSED], outcome.counts[BEYOND]) == ((plain["position_kwh"] != 0).sum(), 0)
     wanted_wh = 1000 * plain["position_kwh"].abs().sum()
     assert outcome.counts["Wh of wholesale bids refused or not filled"] == pytest.approx(wanted_wh, abs=1)
 
 
-def test_sizes_are_rounded_to_the_exchange_s_ticks(tmp_path: Path) -> None:
-    plain, _, _ = run(tmp_path / "any")
+def test_sizes_are_rounded_to_the_exchange_s_ticks(tmp_path: Path, runs: dict[Any, Any]) -> None:
+    plain = runs["both_sides", False][0]
     fleet, _, outcome = run(tmp_path / "tick", tick_kw=0.5, least_kw=1.0)
     wanted = plain["position_kwh"].to_numpy()
     lots = np.rint(wanted / 0.5) * 0.5
@@ -155,8 +159,8 @@ def test_sizes_are_rounded_to_the_exchange_s_ticks(tmp_path: Path) -> None:
     assert outcome.counts["Wh of wholesale bids rounded"] == pytest.approx(rounded_wh, abs=1)
 
 
-def test_beyond_its_price_limits_the_auction_fills_nobody(tmp_path: Path) -> None:
-    plain, _, _ = run(tmp_path / "any")
+def test_beyond_its_price_limits_the_auction_fills_nobody(tmp_path: Path, runs: dict[Any, Any]) -> None:
+    plain = runs["both_sides", False][0]
     cap = float(plain["day_ahead_eur_per_kwh"].median())
     fleet, _, outcome = run(tmp_path / "cap", highest_eur_per_kwh=cap)
     buys, dear = plain["position_kwh"] > 0, plain["day_ahead_eur_per_kwh"] > cap
@@ -189,7 +193,6 @@ def traded_at(seen: list[np.ndarray]) -> np.ndarray:
     ("start", "step", "lead", "noon", "second_day"),
     [
         ("2017-03-12", "1h", "1h", 11, 23),  # the day has 23 hours, noon is its twelfth
-        ("2016-11-06", "1h", "1h", 13, 25),
         ("2016-11-06", "15min", "5min", 52, 100),
     ],
 )
@@ -198,7 +201,8 @@ def test_with_every_forecast_a_step_is_traded_from_its_publication_until_its_gat
 ) -> None:
     keys = {"clock__start": start, "clock__step": step, "clock__days": 2, "pricing__wholesale__scenarios": 20}
     risky = {"pricing__wholesale__kind": "cvar"}  # its bids are no newsvendor's, so that there is something to trade
-    run(tmp_path, intraday=INTRADAY | {"lead": lead, "trades": "every_forecast"}, **keys, **risky)
+    trades = INTRADAY | {"lead": lead, "trades": "every_forecast"}
+    run(tmp_path, imbalance="two_prices", intraday=trades, **keys, **risky)
     changed, per_hour = traded_at(watched), 4 if step == "15min" else 1
     tick, delivery = np.nonzero(changed)
     closed = {"1h": 1, "5min": 0}[lead]  # at the start of an hour the next one begins in just an hour
@@ -206,6 +210,10 @@ def test_with_every_forecast_a_step_is_traded_from_its_publication_until_its_gat
     assert (delivery - tick == closed + 1).any()
     assert tick[delivery >= second_day].min() == noon + per_hour  # bids at noon, prices an hour later
     assert set(tick % per_hour) == {0}  # forecasts come by the hour
+    fleet = pd.read_parquet(tmp_path / "timeseries.parquet")
+    dear = (fleet["short_eur_per_kwh"] > fleet["day_ahead_eur_per_kwh"]).to_numpy().reshape(-1, per_hour)
+    assert (dear == dear[:, :1]).all()  # the system's state holds for an hour
+    assert 0.2 < dear.mean() < 0.8
     assert changed.sum(axis=0).max() > 1
 
 
