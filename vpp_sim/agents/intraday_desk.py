@@ -112,6 +112,8 @@ class IntradayDesk:
     def _chances(self, step: int) -> BoolArray:
         """Return which of the steps from `step` on are to be traded now, shape (H,), up to the last of them."""
         n_steps = max(self._known_until(step) - step, 0)
+        if self._waits_s is not None:  # later steps can wait
+            n_steps = min(n_steps, (self._gate.lead_s + self._waits_s) // self._clock.step_s + 1)
         starts = self._clock.stamps(step, n_steps).to_pydatetime().tolist()
         if not starts:
             return np.zeros(0, dtype=np.bool_)
