@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from vpp_sim.market.balancing import BalancingLaw
 from vpp_sim.market.day_ahead import AuctionRules, BidSteps, admit, clear_auction, price_taker_fills
 from vpp_sim.market.imbalance import ImbalancePrices, settle_wholesale
 from vpp_sim.market.intraday import IntradayRules, adjust_position
@@ -114,3 +115,38 @@ def test_markets_add_up_to_the_meter_and_imbalance_at_two_prices_never_pays(seed
     assert (settled.imbalance_eur >= settled.imbalance_kwh * day_ahead - 1e-9).all()
     assert (trades.traded_kwh * (wanted - position) >= 0).all()
     assert (np.abs(trades.traded_kwh) <= np.abs(wanted - position) + 1e-6).all()
+
+
+@given(
+    st.lists(st.tuples(st.floats(-0.5, 4.0), st.floats(-50, 50), st.booleans()), min_size=1, max_size=20),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+@settings(max_examples=100, deadline=None)
+def test_each_rule_costs_no_more_than_the_one_before(entries, short_spread, long_spread):
+    """Spreads on both sides, two prices, one price: each takes back a penalty from who leans against the system."""
+    price, imbalance, short = (np.array(column) for column in zip(*entries, strict=True))
+    both, two, one = (
+        BalancingLaw(rule, short_spread, long_spread).prices(price, short).cost_eur(imbalance)
+        for rule in ("both_sides", "two_prices", "one_price")
+    )
+    slack = 1e-9
+    assert (both >= two - slack).all()
+    assert (two >= one - slack).all()
+    assert (two >= imbalance * price - slack).all()
+    adds = (imbalance > 0) == short
+    assert both[adds] == pytest.approx(one[adds], abs=slack)
+
+
+@given(st.lists(st.floats(-0.5, 4.0), min_size=1, max_size=12), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_prices_expected_of_a_law_are_between_those_of_its_states(price, short_spread, long_spread, share):
+    day_ahead = np.array(price)
+    for rule in ("both_sides", "two_prices", "one_price"):
+        law = BalancingLaw(rule, short_spread, long_spread, share)
+        expected = law.expected(day_ahead)
+        states = [law.prices(day_ahead, np.full(day_ahead.shape, short)) for short in (True, False)]
+        for side in ("short_eur_per_kwh", "long_eur_per_kwh"):
+            one, other = (getattr(prices, side) for prices in states)
+            assert (getattr(expected, side) <= np.maximum(one, other) + 1e-9).all()
+            assert (getattr(expected, side) >= np.minimum(one, other) - 1e-9).all()

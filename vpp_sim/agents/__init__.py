@@ -21,6 +21,7 @@ __all__ = [
     "forecaster",
     "grid",
     "inputs",
+    "intraday_desk",
     "ledger",
     "local_market",
     "planning",

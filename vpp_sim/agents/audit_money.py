@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, IntArray
+from vpp_sim.arrays import BoolArray, FloatArray, IntArray
 from vpp_sim.errors import ConservationError
 from vpp_sim.kernel.clock import Clock
-from vpp_sim.kernel.messages import LocalTrades, Settlement
+from vpp_sim.kernel.messages import Intraday, LocalTrades, Settlement
 from vpp_sim.kernel.world import World
 from vpp_sim.runs.tables import ACCOUNTS, ITEMS
 from vpp_sim.units import MICRO_EUR_PER_EUR, WH_PER_KWH
@@ -23,7 +23,7 @@ _ROUNDING = 0.501
 _EUR_PER_KWH = 1e-9
 _KWH = 1e-6
 
-_WITH_WHOLESALE = ("day_ahead", "imbalance", "losses")
+_WITH_WHOLESALE = ("day_ahead", "intraday", "imbalance", "losses")
 """Items that an account other than a home settles with the wholesale market."""
 
 
@@ -39,6 +39,14 @@ class Terms:
         Shares of the day-ahead price's size that imbalance costs.
     guarantees : bool
         Whether the VPP refunds at the end what a home paid above its default bill.
+    imbalance : str
+        Who meets the spreads: ``both_sides``, ``two_prices`` or ``one_price``.
+    system_short : ndarray of bool, shape (T,), optional
+        Where the system was short, which but for ``both_sides`` decides.
+    intraday_lead_s : int or None
+        How long before its start a step could no longer be traded [s]; None: there was no intraday market.
+    intraday_eur_per_kwh : float
+        What a kWh traded intraday cost beyond the day-ahead price, either way [EUR/kWh].
     """
 
     day_ahead_eur_per_kwh: FloatArray
@@ -47,6 +55,10 @@ class Terms:
     short_spread: float
     long_spread: float
     guarantees: bool
+    imbalance: str = "both_sides"
+    system_short: BoolArray = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    intraday_lead_s: int | None = None
+    intraday_eur_per_kwh: float = 0.0
 
 
 class MoneyAudit:
@@ -70,6 +82,8 @@ class MoneyAudit:
         self._default_bill = np.zeros(self._n)
         self._buy = np.full(clock.n_steps, np.nan)
         self._position_kwh = np.full(clock.n_steps, np.nan)
+        self._intraday_kwh, self._intraday_eur = np.zeros(clock.n_steps), np.zeros(clock.n_steps)
+        self._intraday_seen: Intraday | None = None
 
     def audit(self, step: int) -> None:
         """Check prices, trades and every entry of the tick.
@@ -80,6 +94,7 @@ class MoneyAudit:
             Naming the tick, the account or trade, and the amount.
         """
         self._publications(step)
+        self._intraday(step)
         self._trades(step)
         settlement = self._world.settlement.read()
         self._sums(step, settlement)
@@ -109,6 +124,22 @@ class MoneyAudit:
         position_kwh = self._world.day_ahead.read().position_kwh
         bid = np.flatnonzero(~np.isnan(position_kwh))
         self._kept(step, "day-ahead position", self._position_kwh, bid, position_kwh[bid], "kWh")
+
+    def _intraday(self, step: int) -> None:
+        """Check that steps whose gate has closed are not traded any more, and add up what each trade must cost."""
+        terms, intraday = self._terms, self._world.intraday.read()
+        if intraday is self._intraday_seen:  # a message never changes once it is written
+            return
+        self._intraday_seen = intraday
+        bought_kwh = intraday.traded_kwh - self._intraday_kwh
+        ahead_s = (np.arange(self._clock.n_steps) - step) * self._clock.step_s
+        shut = np.isnan(self._position_kwh)
+        shut |= ahead_s <= (np.inf if terms.intraday_lead_s is None else terms.intraday_lead_s)
+        late_kwh = np.where(shut, bought_kwh, 0.0)
+        self._raise_for(step, "intraday trade", late_kwh, lambda i: f"step {i}, which is closed", 0.0, "kWh")
+        cost_eur = bought_kwh * terms.day_ahead_eur_per_kwh + np.abs(bought_kwh) * terms.intraday_eur_per_kwh
+        self._intraday_eur = self._intraday_eur + cost_eur
+        self._intraday_kwh = intraday.traded_kwh
 
     def _kept(self, step: int, what: str, book: FloatArray, steps: IntArray, values: FloatArray, unit: str) -> None:
         gap = np.nan_to_num(values - book[steps])  # NaN where nothing was known before
@@ -175,18 +206,18 @@ class MoneyAudit:
         feed_in = tariff.sell_eur_per_kwh[tariff.window(step, 1)[0]]
         levies, price = terms.levies_eur_per_kwh[step], terms.day_ahead_eur_per_kwh[step]
         position_kwh = self._position_kwh[step]
-        imbalance_kwh = float((drawn_kwh - fed_kwh).sum()) - position_kwh
+        imbalance_kwh = float((drawn_kwh - fed_kwh).sum()) - position_kwh - self._intraday_kwh[step]
         self._raise_for(
             step, "imbalance", np.array([settlement.imbalance_kwh - imbalance_kwh]), lambda _: "the VPP", _KWH, "kWh"
         )
-        spread = terms.short_spread if imbalance_kwh > 0 else -terms.long_spread
         due = {
             "retail_energy": ("vpp", (self._buy[step] - levies) * np.maximum(drawn_kwh - bought_kwh, 0.0)),
             "levies": ("grid_operator", levies * drawn_kwh),
             "feed_in": ("vpp", -feed_in * np.maximum(fed_kwh - sold_kwh, 0.0)),
             "market_fee": ("vpp", np.bincount(trades.buyer, delivered_kwh * trades.fee_eur_per_kwh, minlength=self._n)),
             "day_ahead": ("vpp", np.array([position_kwh * price])),
-            "imbalance": ("vpp", np.array([imbalance_kwh * (price + spread * abs(price))])),
+            "intraday": ("vpp", self._intraday_eur[step : step + 1]),
+            "imbalance": ("vpp", np.array([imbalance_kwh * (price + self._spread(step, imbalance_kwh) * abs(price))])),
             "losses": ("grid_operator", np.array([self._world.flow.read().loss_kw * self._clock.step_h * price])),
         }
         self._default_bill = self._default_bill + terms.default_eur_per_kwh[step] * drawn_kwh - feed_in * fed_kwh
@@ -194,6 +225,16 @@ class MoneyAudit:
             paid_eur = (settlement.balance_micro_eur - settlement.entries_micro_eur["guarantee"])[: self._n]
             due["guarantee"] = ("vpp", -np.maximum(paid_eur / MICRO_EUR_PER_EUR - self._default_bill, 0.0))
         return due
+
+    def _spread(self, step: int, imbalance_kwh: float) -> float:
+        """Return by which share of its size the price of an imbalance stands above the day-ahead price."""
+        terms = self._terms
+        mine, short = imbalance_kwh > 0, imbalance_kwh > 0
+        if terms.imbalance != "both_sides":
+            short = bool(terms.system_short[step])
+        if terms.imbalance == "two_prices" and mine != short:
+            return 0.0
+        return terms.short_spread if short else -terms.long_spread
 
     def _entry(self, step: int, item: str, settlement: Settlement, expected: tuple[str, FloatArray]) -> None:
         partner, due_eur = expected

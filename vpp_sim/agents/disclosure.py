@@ -35,7 +35,9 @@ def _desks(scenario: Scenario) -> dict[str, str]:
         + ("the truth of the coming day (no real controller can)" if truth else "median forecasts")
         + " and published prices; hours without a published price repeat the day before",
         "day-ahead bids": f"due at {gate} local time on the day before, before prices are known, from the forecast "
-        "issued then",
+        f"issued then, by {scenario.pricing.wholesale.kind}",
+        "imbalance": _imbalance(scenario),
+        "intraday trades": _intraday(scenario),
         "retail prices": f"set for a whole day one hour after {gate} on the day before, with day-ahead prices known, "
         "on the load forecast then; it is taken for that at the default tariff, although meters showed what homes "
         "answered to earlier prices, and batteries are planned under the prices known before: that they follow the new "
@@ -58,6 +60,38 @@ def _belief(retail: RetailSpec) -> str:
         f"believed to be {retail.elasticity:g} at first, and learnt from each day's meters and what was foreseen "
         "before its prices were set, once the day is over; while no home may pay more than by default, the size of one "
         "elasticity for all hours does not move prices"
+    )
+
+
+def _imbalance(scenario: Scenario) -> str:
+    """Say who pays what for imbalance, by which law, and who knows of it."""
+    spec = scenario.market.wholesale
+    short, long = (f"{100 * share:g} % of its size" for share in (spec.short_spread, spec.long_spread))
+    if spec.imbalance == "both_sides":
+        return f"who is short pays the day-ahead price and {short}, who is long is paid {long} less; nothing is drawn"
+    payer = (
+        "who adds to the system's imbalance meets the balancing price, who leans against it the day-ahead price"
+        if spec.imbalance == "two_prices"
+        else "either side meets the balancing price, so that leaning against the system earns"
+    )
+    return (
+        f"{payer}; the system is short in an hour with probability {spec.system_short_share:g}, and the balancing "
+        f"price is then the day-ahead price and {short}, else {long} less; the desks know this law, and no state "
+        "before its hour is over"
+    )
+
+
+def _intraday(scenario: Scenario) -> str:
+    """Say when the plant trades on after the auction, and at what price."""
+    spec = scenario.market.wholesale.intraday
+    if spec is None:
+        return "none: whatever changes after the gate is imbalance"
+    when = "with the last forecast before a step closes" if spec.trades == "last_forecast" else "with each new forecast"
+    return (
+        f"made {when}, from it and the plan for the batteries, for steps whose auction is published and that begin "
+        f"more than {format_duration(spec.lead)} later; assumed to be possible in any amount at the day-ahead price "
+        f"and {spec.half_spread_eur_per_kwh + spec.fee_eur_per_kwh:g} EUR/kWh; made only where that is less than the "
+        "imbalance it is expected to save"
     )
 
 

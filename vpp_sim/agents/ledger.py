@@ -10,12 +10,11 @@ from vpp_sim.agents.fleet import Fleet
 from vpp_sim.arrays import FloatArray, IntArray
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.loop import Action
-from vpp_sim.kernel.messages import LocalTrades, Settlement
+from vpp_sim.kernel.messages import Intraday, LocalTrades, Settlement
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.world import World
-from vpp_sim.market.wholesale import two_settlement
+from vpp_sim.market.imbalance import ImbalancePrices, settle_wholesale
 from vpp_sim.runs.tables import ACCOUNTS
-from vpp_sim.scenario.sections.trading import WholesaleMarketSpec
 from vpp_sim.units import to_micro_eur, to_wh
 
 __all__ = ["Ledger"]
@@ -28,7 +27,7 @@ class Ledger:
 
     Homes pay the VPP for energy and feed the rest in; trades pay between homes, and the local market's fees go to the
     VPP, who runs it; levies on every kWh drawn go to the grid operator, who buys the feeder's losses; the VPP pays the
-    wholesale market for its position and its imbalance.
+    wholesale market for its position, its intraday trades and its imbalance.
     Trades are paid for what was delivered: if the feeder curtails a seller, all her trades shrink alike.
 
     Parameters
@@ -37,8 +36,8 @@ class Ledger:
         Where it acts.
     day_ahead_eur_per_kwh, levies_eur_per_kwh : ndarray, shape (T,)
         Day-ahead price, and levies within the retail price, of every step [EUR/kWh].
-    market : WholesaleMarketSpec
-        Imbalance spreads.
+    imbalance : ImbalancePrices
+        Prices of imbalance of every step, arrays of shape (T,).
     guarantees : bool
         Whether the VPP refunds at the end what a home paid above its default bill.
     """
@@ -53,12 +52,12 @@ class Ledger:
         *,
         day_ahead_eur_per_kwh: FloatArray,
         levies_eur_per_kwh: FloatArray,
-        market: WholesaleMarketSpec,
+        imbalance: ImbalancePrices,
         guarantees: bool,
     ) -> None:
         self._world, self._clock, self._n = world, clock, len(fleet)
         self._price, self._levies = day_ahead_eur_per_kwh, levies_eur_per_kwh
-        self._market, self._guarantees = market, guarantees
+        self._imbalance, self._guarantees = imbalance, guarantees
         self.accounts = (*fleet.names, *ACCOUNTS)
         self._balance = np.zeros(len(self.accounts), dtype=np.int64)
         self._traded_wh = np.zeros(len(self.accounts), dtype=np.int64)
@@ -119,18 +118,20 @@ class Ledger:
         }
 
     def _wholesale(self, step: int, net_kwh: float) -> tuple[float, dict[str, IntArray]]:
-        """Book the VPP's day-ahead position and its imbalance, which is returned too [kWh]."""
-        position_kwh = self._world.day_ahead.read().position_kwh[step : step + 1]
-        cost = two_settlement(
-            position_kwh,
+        """Book the VPP's day-ahead position, its intraday trades and its imbalance, which is returned too [kWh]."""
+        now, intraday = slice(step, step + 1), self._world.intraday.read()
+        imbalance = ImbalancePrices(self._imbalance.short_eur_per_kwh[now], self._imbalance.long_eur_per_kwh[now])
+        settled = settle_wholesale(
+            self._world.day_ahead.read().position_kwh[now],
             np.array([net_kwh]),
-            self._price[step : step + 1],
-            short_spread=self._market.short_spread,
-            long_spread=self._market.long_spread,
+            self._price[now],
+            imbalance,
+            intraday=Intraday(intraday.traded_kwh[now], intraday.cost_eur[now]),
         )
-        return net_kwh - float(position_kwh[0]), {
-            "day_ahead": self._between(_VPP, _WHOLESALE, float(cost.day_ahead_eur[0])),
-            "imbalance": self._between(_VPP, _WHOLESALE, float(cost.imbalance_eur[0])),
+        return float(settled.imbalance_kwh[0]), {
+            "day_ahead": self._between(_VPP, _WHOLESALE, float(settled.day_ahead_eur[0])),
+            "intraday": self._between(_VPP, _WHOLESALE, float(settled.intraday_eur[0])),
+            "imbalance": self._between(_VPP, _WHOLESALE, float(settled.imbalance_eur[0])),
         }
 
     def _guarantee(self) -> IntArray:

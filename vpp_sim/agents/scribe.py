@@ -15,6 +15,7 @@ from vpp_sim.kernel.messages import Forecast, Settlement
 from vpp_sim.kernel.phases import Phase
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.market.imbalance import ImbalancePrices
 from vpp_sim.pricing.quantiles import quantile_at
 from vpp_sim.runs.tables import FORECAST_LEVELS
 from vpp_sim.units import MICRO_EUR_PER_EUR
@@ -35,6 +36,8 @@ class Scribe:
         Names of the ledger's accounts.
     day_ahead_eur_per_kwh : ndarray, shape (T,)
         Day-ahead price [EUR/kWh].
+    imbalance : ImbalancePrices
+        Prices of imbalance, arrays of shape (T,).
     gates : mapping of int to int
         Step of each gate closure to the day it is for.
     """
@@ -50,10 +53,12 @@ class Scribe:
         recorder: Recorder,
         accounts: tuple[str, ...],
         day_ahead_eur_per_kwh: FloatArray,
+        imbalance: ImbalancePrices,
         gates: Mapping[int, int],
     ) -> None:
         self._world, self._clock, self._fleet, self._recorder = world, clock, fleet, recorder
         self._accounts, self._price = np.array(accounts), day_ahead_eur_per_kwh
+        self._imbalance = imbalance
         self._homes = np.array(fleet.names)
         self._gates, self._issue_of_day = gates, {day: step for step, day in gates.items()}
         self._foreseen: dict[int, dict[str, FloatArray]] = {}
@@ -118,7 +123,10 @@ class Scribe:
             "line_loading": flow.line_loading,
             "day_ahead_eur_per_kwh": self._price[step],
             "position_kwh": day_ahead.position_kwh[step],
+            "intraday_kwh": self._world.intraday.read().traded_kwh[step],
             "imbalance_kwh": settlement.imbalance_kwh,
+            "short_eur_per_kwh": self._imbalance.short_eur_per_kwh[step],
+            "long_eur_per_kwh": self._imbalance.long_eur_per_kwh[step],
             "buy_eur_per_kwh": tariff.buy_eur_per_kwh[column],
             "sell_eur_per_kwh": tariff.sell_eur_per_kwh[column],
             "default_eur_per_kwh": tariff.default_eur_per_kwh[column],

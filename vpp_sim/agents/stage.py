@@ -15,6 +15,7 @@ from vpp_sim.agents.feeder_model import SolvedFeeder
 from vpp_sim.agents.forecaster import ForecastDesk, ForecastSource
 from vpp_sim.agents.grid import GridOperator
 from vpp_sim.agents.inputs import Inputs, Models
+from vpp_sim.agents.intraday_desk import IntradayDesk
 from vpp_sim.agents.ledger import Ledger
 from vpp_sim.agents.local_market import LocalMarket
 from vpp_sim.agents.planning import Planner
@@ -26,10 +27,16 @@ from vpp_sim.agents.settler import Settler
 from vpp_sim.agents.settling import open_settler
 from vpp_sim.agents.station import Station
 from vpp_sim.agents.storage import StorageAgent
+from vpp_sim.arrays import BoolArray, FloatArray
 from vpp_sim.forecasting.protocol import Forecaster
 from vpp_sim.kernel.randomness import Streams
 from vpp_sim.kernel.recorder import Recorder
 from vpp_sim.kernel.world import World
+from vpp_sim.market.balancing import BalancingLaw
+from vpp_sim.market.day_ahead import AuctionRules
+from vpp_sim.market.gates import ContinuousGate
+from vpp_sim.market.imbalance import ImbalancePrices
+from vpp_sim.market.intraday import IntradayRules
 from vpp_sim.market.network_aware import NetworkAware
 from vpp_sim.market.protocol import ClearingMechanism
 from vpp_sim.network.placement import place_homes
@@ -47,6 +54,8 @@ from vpp_sim.registry import (
 from vpp_sim.scenario.scenario import Scenario
 
 __all__ = ["Stage"]
+
+_KW_PER_MW = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,31 @@ class Stage:
     def _gates(self) -> dict[int, int]:
         closure = self.scenario.market.wholesale.gate_closure
         return {step: day for day, step in enumerate(gate_steps(self.inputs.clock, closure))}
+
+    @property
+    def _publications(self) -> dict[int, int]:
+        return {step + self.inputs.clock.steps_per_hour: day for step, day in self._gates.items()}
+
+    @property
+    def _day_ahead_eur_per_kwh(self) -> FloatArray:
+        return self.inputs.wholesale_eur_per_kwh[self._lead :]
+
+    @property
+    def _law(self) -> BalancingLaw:
+        spec = self.scenario.market.wholesale
+        return BalancingLaw(spec.imbalance, spec.short_spread, spec.long_spread, spec.system_short_share)
+
+    @property
+    def _system_short(self) -> BoolArray:
+        """Where the system runs short, by the hour; those who trade are not told."""
+        clock = self.inputs.clock
+        hours = -(-clock.n_steps // clock.steps_per_hour)
+        states = self._law.states(hours, Streams(self.scenario.seed).generator("system_state"))
+        return np.repeat(states, clock.steps_per_hour)[: clock.n_steps]
+
+    @property
+    def _imbalance(self) -> ImbalancePrices:
+        return self._law.prices(self._day_ahead_eur_per_kwh, self._system_short)
 
     def station(self) -> Station:
         """Return who tells the weather."""
@@ -117,22 +151,61 @@ class Stage:
             school=self._school(options),
             explains=scenario.pricing.retail.explains,
             recorder=self.recorder,
-            publications={step + clock.steps_per_hour: day for step, day in self._gates.items()},
+            publications=self._publications,
             wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
             default_eur_per_kwh=inputs.default_eur_per_kwh,
             levies_eur_per_kwh=inputs.levies_eur_per_kwh,
             feed_in_eur_per_kwh=scenario.tariff.feed_in_eur_per_kwh,
         )
-        bidding_desk = BiddingDesk(
-            world,
-            clock,
-            planner=planner,
-            bidder=self._bidder(),
-            wholesale_eur_per_kwh=inputs.wholesale_eur_per_kwh,
-            market=scenario.market.wholesale,
-        )
+        bidding_desk = self._bidding_desk(planner)
         pricing_desk.publish_first_day()
         return forecast_desk, bidding_desk, pricing_desk
+
+    def _bidding_desk(self, planner: Planner) -> BiddingDesk:
+        market, bidder = self.scenario.market.wholesale, self._bidder()
+        # who minds nothing but the mean cost is told the mean price: energy and system err independently
+        plans_on_mean = getattr(bidder, "risk_weight", None) == 0
+        return BiddingDesk(
+            self.world,
+            self.inputs.clock,
+            planner=planner,
+            bidder=bidder,
+            wholesale_eur_per_kwh=self.inputs.wholesale_eur_per_kwh,
+            gates=self._gates,
+            rules=AuctionRules(
+                step_h=self.inputs.clock.step_h,
+                lowest_eur_per_mwh=market.lowest_eur_per_kwh * _KW_PER_MW,
+                highest_eur_per_mwh=market.highest_eur_per_kwh * _KW_PER_MW,
+                least_mw=market.least_kw / _KW_PER_MW,
+                tick_mw=market.tick_kw / _KW_PER_MW,
+            ),
+            law=self._law,
+            paths=1 if plans_on_mean else self.scenario.pricing.wholesale.scenarios,
+            rng=Streams(self.scenario.seed).generator("imbalance_paths"),
+            intraday=self._intraday_desk(planner),
+        )
+
+    def _intraday_desk(self, planner: Planner) -> IntradayDesk | None:
+        market = self.scenario.market.wholesale
+        if market.intraday is None:
+            return None
+        return IntradayDesk(
+            self.world,
+            self.inputs.clock,
+            planner=planner,
+            day_ahead_eur_per_kwh=self._day_ahead_eur_per_kwh,
+            publications=self._publications,
+            gate=ContinuousGate(market.intraday.lead),
+            rules=IntradayRules(
+                step_h=self.inputs.clock.step_h,
+                half_spread_eur_per_kwh=market.intraday.half_spread_eur_per_kwh,
+                fee_eur_per_kwh=market.intraday.fee_eur_per_kwh,
+                least_mw=market.least_kw / _KW_PER_MW,
+                tick_mw=market.tick_kw / _KW_PER_MW,
+            ),
+            law=self._law,
+            waits_s=self.scenario.forecasting.every if market.intraday.trades == "last_forecast" else None,
+        )
 
     def _source(self, role: str, kind: str, model: Forecaster) -> ForecastSource:
         return ForecastSource(kind, model, self.models.reference_errors(role, self.inputs.fleet.names))
@@ -217,21 +290,29 @@ class Stage:
             self.world,
             self.inputs.clock,
             self.inputs.fleet,
-            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            day_ahead_eur_per_kwh=self._day_ahead_eur_per_kwh,
             levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],
-            market=self.scenario.market.wholesale,
+            imbalance=self._imbalance,
             guarantees=self.scenario.pricing.retail.guarantee,
         )
 
     def auditor(self, accounts: tuple[str, ...]) -> Auditor:
         """Return who checks energy and money, of the ledger's accounts."""
+        market = self.scenario.market.wholesale
+        intraday = market.intraday
         terms = Terms(
-            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            day_ahead_eur_per_kwh=self._day_ahead_eur_per_kwh,
             levies_eur_per_kwh=self.inputs.levies_eur_per_kwh[self._lead :],
             default_eur_per_kwh=self.inputs.default_eur_per_kwh[self._lead :],
-            short_spread=self.scenario.market.wholesale.short_spread,
-            long_spread=self.scenario.market.wholesale.long_spread,
+            short_spread=market.short_spread,
+            long_spread=market.long_spread,
             guarantees=self.scenario.pricing.retail.guarantee,
+            imbalance=market.imbalance,
+            system_short=self._system_short,
+            intraday_lead_s=None if intraday is None else intraday.lead,
+            intraday_eur_per_kwh=0.0
+            if intraday is None
+            else intraday.half_spread_eur_per_kwh + intraday.fee_eur_per_kwh,
         )
         return Auditor(self.world, self.inputs.clock, self.inputs.fleet, accounts, terms)
 
@@ -243,7 +324,8 @@ class Stage:
             self.inputs.fleet,
             recorder=self.recorder,
             accounts=accounts,
-            day_ahead_eur_per_kwh=self.inputs.wholesale_eur_per_kwh[self._lead :],
+            day_ahead_eur_per_kwh=self._day_ahead_eur_per_kwh,
+            imbalance=self._imbalance,
             gates=self._gates,
         )
 

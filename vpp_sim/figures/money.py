@@ -24,10 +24,13 @@ _LABELLED_HOMES = 40
 _ITEM_COLOURS = dict(
     zip(
         ITEMS,
-        (_C["blue"], "#9A9A9A", _C["green"], _C["orange"], "#A65628", _C["pink"], _C["sky"], "#5B4B8A", _C["yellow"]),
+        (
+            _C["blue"], "#9A9A9A", _C["green"], _C["orange"], "#A65628", _C["pink"], "#1B5E5A", _C["sky"], "#5B4B8A",
+            _C["yellow"],
+        ),
         strict=True,
     )
-)
+)  # fmt: skip
 _ACCOUNT_LABELS = {"homes": "homes", "vpp": "VPP", "grid_operator": "grid operator", "wholesale": "wholesale market"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -122,14 +122,26 @@ class Clock:
             day_of_year=np.asarray(stamps.dayofyear, dtype=np.int64),
         )
 
+    @property
+    def timezone(self) -> str:
+        """IANA name of the local time."""
+        return str(self.start.tzinfo)
+
+    def date_of(self, day: int) -> date:
+        """Return the date of local day `day`, 0 for that of the start; days before it are negative."""
+        return self.start.date() + timedelta(days=day)
+
+    def step_from(self, instant: datetime) -> int:
+        """Return the first step that starts at a time-zone aware `instant` or later."""
+        return int(-(-(instant.timestamp() - self.start.timestamp()) // self.step_s))
+
     def step_at(self, date_offset: int, hour: int) -> int:
         """Return the step that starts at a local `hour`, `date_offset` days after the date of the start.
 
         On a day without that hour the first step after it is returned.
         """
-        day = self.start.date() + timedelta(days=date_offset)
-        local = datetime(day.year, day.month, day.day, hour, tzinfo=self.start.tzinfo)
-        return int(-(-(local.timestamp() - self.start.timestamp()) // self.step_s))
+        day = self.date_of(date_offset)
+        return self.step_from(datetime(day.year, day.month, day.day, hour, tzinfo=self.start.tzinfo))
 
     @cached_property
     def day_starts(self) -> IntArray:

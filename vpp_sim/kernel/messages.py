@@ -16,6 +16,7 @@ __all__ = [
     "Flexible",
     "Flow",
     "Forecast",
+    "Intraday",
     "LocalTrades",
     "Metered",
     "Settlement",
@@ -79,7 +80,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class DayAhead:
-    """What was bought day ahead for each step of the run; NaN where bids are not yet due.
+    """What was filled day ahead of the bids for each step of the run; NaN where bids are not yet due.
 
     `position_kwh` has shape (T,). `forecast_kw` has shape (3, T): the quantiles 0.1, 0.5 and 0.9 of the fleet's load
     less its solar power, as foreseen when the bid was made.
@@ -87,6 +88,17 @@ class DayAhead:
 
     position_kwh: FloatArray
     forecast_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Intraday:
+    """What was traded after the auction for each step of the run, all trades together, each of shape (T,).
+
+    `traded_kwh` is positive bought [kWh]; `cost_eur` is what it cost with spread and fees [EUR], due at delivery.
+    """
+
+    traded_kwh: FloatArray
+    cost_eur: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Phase(IntEnum):
     FORECAST = 12
     """The aggregator forecasts load and sun."""
     BID = 13
-    """The aggregator bids day ahead, at gate closure."""
+    """The aggregator bids day ahead, at gate closure, and trades intraday."""
     PRICE = 14
     """The aggregator publishes retail prices."""
     RESPOND = 15

@@ -18,6 +18,7 @@ from vpp_sim.kernel.messages import (
     Flexible,
     Flow,
     Forecast,
+    Intraday,
     LocalTrades,
     Metered,
     Payments,
@@ -149,6 +150,7 @@ class World:
         self.metered: Slot[Metered] = self._slot("metered", Phase.METER)
         self.forecast: Slot[Forecast] = self._slot("forecast", Phase.FORECAST, held=True)
         self.day_ahead: Slot[DayAhead] = self._slot("day_ahead", Phase.BID, held=True)
+        self.intraday: Slot[Intraday] = self._slot("intraday", Phase.BID, held=True)
         self.tariff: Slot[Tariff] = self._slot("tariff", Phase.PRICE, held=True)
         self.flexible: Slot[Flexible] = self._slot("flexible", Phase.RESPOND)
         self.storage: Slot[Storage] = self._slot("storage", Phase.STORE)

@@ -20,6 +20,7 @@ __all__ = [
     "accounts",
     "admm",
     "auctions",
+    "balancing",
     "bidding",
     "clearing",
     "community",

@@ -45,12 +45,13 @@ class AuctionRules:
     least_mw : float
         Smallest bid, as mean power over the step [MW]; 0.1 at EPEX SPOT.
     tick_mw : float
-        Smallest step of a bid's size [MW].
+        Smallest step of a bid's size [MW]; 0 takes any size, as a larger balancing group would that passes the bid on.
 
     Raises
     ------
     PhysicsError
-        If a number is not finite, a tick or the step is not positive, or the limits cross.
+        If a number is not finite, a size is negative, the step or the tick of prices is not positive, or the limits
+        cross.
 
     References
     ----------
@@ -67,10 +68,10 @@ class AuctionRules:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        ticks = (self.step_h, self.tick_eur_per_mwh, self.tick_mw)
-        limits = (self.lowest_eur_per_mwh, self.highest_eur_per_mwh, self.least_mw)
-        if not np.isfinite([*ticks, *limits]).all() or min(ticks) <= 0 or self.least_mw < 0:
-            raise PhysicsError(f"auction rules must be finite and their ticks positive: {self}")
+        ticks, sizes = (self.step_h, self.tick_eur_per_mwh), (self.least_mw, self.tick_mw)
+        limits = (self.lowest_eur_per_mwh, self.highest_eur_per_mwh)
+        if not np.isfinite([*ticks, *sizes, *limits]).all() or min(ticks) <= 0 or min(sizes) < 0:
+            raise PhysicsError(f"auction rules must be finite, their ticks positive and no size negative: {self}")
         if self.lowest_eur_per_mwh > self.highest_eur_per_mwh:
             raise PhysicsError(
                 f"lowest price {self.lowest_eur_per_mwh:g} exceeds highest {self.highest_eur_per_mwh:g} EUR/MWh"
@@ -178,8 +179,8 @@ def admit(bids: BidSteps, rules: AuctionRules) -> Admitted:
     >>> taken.below_least_size, taken.sizes_rounded, taken.prices_rounded, taken.refused_kwh, taken.rounded_kwh
     (1, 2, 1, 40.0, -80.0)
     """
-    lot_kwh = rules.tick_mw * _KWH_PER_MWH * rules.step_h
-    lots = np.rint(bids.energy_kwh / lot_kwh)
+    lot_kwh, least_kwh = (size * _KWH_PER_MWH * rules.step_h for size in (rules.tick_mw, rules.least_mw))
+    sized = np.rint(bids.energy_kwh / lot_kwh) * lot_kwh if lot_kwh else bids.energy_kwh
     ticks = bids.limit_eur_per_kwh * _KWH_PER_MWH / rules.tick_eur_per_mwh
     whole = np.rint(ticks)
     exact = np.abs(ticks - whole) <= 1e-9 * np.maximum(1.0, np.abs(ticks))
@@ -188,9 +189,9 @@ def admit(bids: BidSteps, rules: AuctionRules) -> Admitted:
     lowest, highest = rules.limits_eur_per_kwh
     slack = 1e-9 * rules.tick_eur_per_mwh
     outside = (bids.limit_eur_per_kwh < lowest - slack) | (bids.limit_eur_per_kwh > highest + slack)
-    small = ~outside & ((lots == 0) | (np.abs(lots) * rules.tick_mw < rules.least_mw * (1 - 1e-9)))
+    small = ~outside & ((sized == 0) | (np.abs(sized) < least_kwh * (1 - 1e-9)))
     refused = outside | small
-    energy = np.where(refused, 0.0, lots * lot_kwh)
+    energy = np.where(refused, 0.0, sized)
     resized = ~refused & (np.abs(energy - bids.energy_kwh) > 1e-9 * lot_kwh)
     return Admitted(
         bids=BidSteps(bids.step, energy, np.clip(limit, lowest, highest)),

@@ -3,6 +3,11 @@ r"""Imbalance: what the difference between meter and position costs, at one pric
 The imbalance of a step is metered energy less the position of all markets: positive is *short* (more drawn than
 bought), negative *long*. Energy in kWh, positive from the grid; money positive as a cost.
 
+Spreads on **both sides** charge either side its own share of the day-ahead price's size :math:`p`, whatever the system
+needs: who is short pays :math:`p + \sigma_s |p|`, who is long is paid :math:`p - \sigma_l |p|`, so that imbalance never
+beats the day-ahead market, at negative prices either. A relative spread carries from one market or year to another
+without being set anew; at a price of zero it vanishes.
+
 With **one price** whoever is short pays it and whoever is long is paid it: who leans against the system's imbalance
 earns. With **two prices** only those who add to it face the balancing price, the others the day-ahead price, so that
 imbalance never pays [1]_.
@@ -16,14 +21,14 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from vpp_sim.arrays import FloatArray, require_finite, require_shape
 from vpp_sim.errors import PhysicsError
-from vpp_sim.market.intraday import IntradayTrades
 
-__all__ = ["ImbalancePrices", "WholesaleSettlement", "settle_wholesale"]
+__all__ = ["ImbalancePrices", "Traded", "WholesaleSettlement", "settle_wholesale"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +60,36 @@ class ImbalancePrices:
         if (over > 0).any():
             step = int(np.argmax(over))
             raise PhysicsError(f"at step {step} surplus is paid {over[step]:g} EUR/kWh more than shortage costs")
+
+    @classmethod
+    def of_spreads(
+        cls, day_ahead_eur_per_kwh: FloatArray, *, short_spread: float, long_spread: float
+    ) -> ImbalancePrices:
+        """Return prices that stand off the day-ahead price by shares of its size, on either side.
+
+        Parameters
+        ----------
+        day_ahead_eur_per_kwh : ndarray, shape (H,)
+            Day-ahead price [EUR/kWh], of either sign.
+        short_spread, long_spread : float
+            Penalty of either side as a share of the price's size, non-negative.
+
+        Raises
+        ------
+        PhysicsError
+            If a spread is negative or a price is not finite.
+
+        Examples
+        --------
+        >>> prices = ImbalancePrices.of_spreads(np.array([50.0, -10.0]), short_spread=0.6, long_spread=0.4)
+        >>> prices.short_eur_per_kwh, prices.long_eur_per_kwh
+        (array([80., -4.]), array([ 30., -14.]))
+        """
+        if not (np.isfinite([short_spread, long_spread]).all() and min(short_spread, long_spread) >= 0):
+            raise PhysicsError(f"spreads must be finite and non-negative, not {short_spread:g} and {long_spread:g}")
+        require_finite("day_ahead_eur_per_kwh", day_ahead_eur_per_kwh)
+        size = np.abs(day_ahead_eur_per_kwh)
+        return cls(day_ahead_eur_per_kwh + short_spread * size, day_ahead_eur_per_kwh - long_spread * size)
 
     @classmethod
     def one_price(cls, price_eur_per_kwh: FloatArray) -> ImbalancePrices:
@@ -111,6 +146,20 @@ class ImbalancePrices:
         return cost
 
 
+class Traded(Protocol):
+    """Energy bought (positive) or sold (negative) after the auction [kWh] and what it cost [EUR], shapes (H,)."""
+
+    @property
+    def traded_kwh(self) -> FloatArray:
+        """Energy [kWh]."""
+        ...
+
+    @property
+    def cost_eur(self) -> FloatArray:
+        """Cost with spread and fees [EUR]; negative where it earns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WholesaleSettlement:
     """What one participant pays in all three markets.
@@ -147,7 +196,7 @@ def settle_wholesale(
     day_ahead_eur_per_kwh: FloatArray,
     imbalance: ImbalancePrices,
     *,
-    intraday: IntradayTrades | None = None,
+    intraday: Traded | None = None,
 ) -> WholesaleSettlement:
     """Settle the day-ahead position, the intraday trades and what the meter says beyond both.
 
@@ -161,8 +210,8 @@ def settle_wholesale(
         Clearing price [EUR/kWh].
     imbalance : ImbalancePrices
         Prices of imbalance.
-    intraday : IntradayTrades, optional
-        Trades after the auction.
+    intraday : Traded, optional
+        Trades after the auction, such as :class:`~vpp_sim.market.intraday.IntradayTrades`.
 
     Raises
     ------

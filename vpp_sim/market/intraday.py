@@ -27,14 +27,14 @@ class IntradayRules:
     fee_eur_per_kwh : float
         Exchange fee on every kWh either way [EUR/kWh].
     least_mw, tick_mw : float
-        Smallest trade and smallest step of its size, as mean power over the step [MW].
+        Smallest trade and smallest step of its size, as mean power over the step [MW]; a step of 0 takes any size.
     lowest_eur_per_mwh, highest_eur_per_mwh : float
         Limits of a trade's price [EUR/MWh]; 9,999 either way in the single intraday coupling.
 
     Raises
     ------
     PhysicsError
-        If a number is not finite, a spread, fee or least size is negative, or a tick or the step is not positive.
+        If a number is not finite, a spread, fee or size is negative, or the step is not positive.
     """
 
     step_h: float = 1.0
@@ -47,12 +47,12 @@ class IntradayRules:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        positive, costs = (self.step_h, self.tick_mw), (self.half_spread_eur_per_kwh, self.fee_eur_per_kwh)
+        sizes, costs = (self.least_mw, self.tick_mw), (self.half_spread_eur_per_kwh, self.fee_eur_per_kwh)
         limits = (self.lowest_eur_per_mwh, self.highest_eur_per_mwh)
-        if not np.isfinite([*positive, *costs, *limits, self.least_mw]).all():
+        if not np.isfinite([self.step_h, *sizes, *costs, *limits]).all():
             raise PhysicsError(f"intraday rules must be finite: {self}")
-        if min(positive) <= 0 or min(*costs, self.least_mw) < 0:
-            raise PhysicsError(f"intraday rules need a positive step and tick, and no negative cost or size: {self}")
+        if self.step_h <= 0 or min(*costs, *sizes) < 0:
+            raise PhysicsError(f"intraday rules need a positive step, and no negative cost or size: {self}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,9 +149,10 @@ def adjust_position(
         require_shape("depth_kwh", depth_kwh, shape)
         require_non_negative("depth_kwh", depth_kwh)
         possible = np.clip(possible, -depth_kwh, depth_kwh)
-    lot = rules.tick_mw * _KWH_PER_MWH * rules.step_h
-    lots = np.sign(possible) * np.floor(np.abs(possible) / lot + 1e-9)
-    traded = np.where(np.abs(lots) * rules.tick_mw >= rules.least_mw * (1 - 1e-9), lots * lot, 0.0)
+    lot_kwh, least_kwh = (size * _KWH_PER_MWH * rules.step_h for size in (rules.tick_mw, rules.least_mw))
+    lots = np.sign(possible) * np.floor(np.abs(possible) / lot_kwh + 1e-9) if lot_kwh else possible
+    sized = lots * lot_kwh if lot_kwh else possible
+    traded = np.where(np.abs(sized) >= least_kwh * (1 - 1e-9), sized, 0.0)
     reachable = np.where(inside, in_time, 0.0)
     return IntradayTrades(
         traded_kwh=traded,

@@ -1,80 +1,14 @@
-r"""What a wholesale position costs: the day-ahead market first, imbalance at two prices afterwards.
+"""Two settlements in one line: the day-ahead market first, imbalance at spreads on both sides afterwards.
 
-Energy is signed as at the meter: positive buys or draws, negative sells or feeds in. Money is positive as a cost. The
-imbalance of a step is metered energy less day-ahead position; a positive one is *short*, a negative one *long*.
-
-The spreads are relative to the size of the day-ahead price :math:`p`: who is short pays :math:`p + \sigma_s |p|`, who
-is long is paid :math:`p - \sigma_l |p|`, so that imbalance never beats the day-ahead market, at negative prices either.
-A relative spread carries from one market or year to another without being set anew; at a price of zero it vanishes.
+The arithmetic stands in :mod:`~vpp_sim.market.imbalance`; this is the shortest way to the case that needs no draw.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from vpp_sim.arrays import FloatArray
+from vpp_sim.market.imbalance import ImbalancePrices, WholesaleSettlement, settle_wholesale
 
-import numpy as np
-
-from vpp_sim.arrays import FloatArray, require_finite, require_shape
-from vpp_sim.errors import PhysicsError
-
-__all__ = ["WholesaleCost", "imbalance_prices", "two_settlement"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WholesaleCost:
-    """Cost of one position, by settlement.
-
-    Attributes
-    ----------
-    day_ahead_eur : ndarray, shape (H,)
-        Cost of the position at the day-ahead price [EUR]; negative where it earns.
-    imbalance_eur : ndarray, shape (H,)
-        Cost of the difference between meter and position [EUR]; negative where it earns.
-    """
-
-    day_ahead_eur: FloatArray
-    imbalance_eur: FloatArray
-
-    @property
-    def total_eur(self) -> FloatArray:
-        """Cost of both settlements, shape (H,) [EUR]."""
-        return self.day_ahead_eur + self.imbalance_eur
-
-
-def imbalance_prices(
-    day_ahead_eur_per_kwh: FloatArray, *, short_spread: float, long_spread: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the two prices of imbalance.
-
-    Parameters
-    ----------
-    day_ahead_eur_per_kwh : ndarray, shape (H,)
-        Day-ahead price [EUR/kWh], of either sign.
-    short_spread, long_spread : float
-        Penalty of either side as a share of the price's size, non-negative.
-
-    Returns
-    -------
-    short_eur_per_kwh : ndarray, shape (H,)
-        What missing energy costs [EUR/kWh].
-    long_eur_per_kwh : ndarray, shape (H,)
-        What surplus energy is paid [EUR/kWh].
-
-    Raises
-    ------
-    PhysicsError
-        If a spread is negative or a price is not finite.
-
-    Examples
-    --------
-    >>> imbalance_prices(np.array([50.0, -10.0]), short_spread=0.6, long_spread=0.4)
-    (array([80., -4.]), array([ 30., -14.]))
-    """
-    if not (np.isfinite([short_spread, long_spread]).all() and min(short_spread, long_spread) >= 0):
-        raise PhysicsError(f"spreads must be finite and non-negative, not {short_spread:g} and {long_spread:g}")
-    require_finite("day_ahead_eur_per_kwh", day_ahead_eur_per_kwh)
-    size = np.abs(day_ahead_eur_per_kwh)
-    return day_ahead_eur_per_kwh + short_spread * size, day_ahead_eur_per_kwh - long_spread * size
+__all__ = ["two_settlement"]
 
 
 def two_settlement(
@@ -84,7 +18,7 @@ def two_settlement(
     *,
     short_spread: float,
     long_spread: float,
-) -> WholesaleCost:
+) -> WholesaleSettlement:
     r"""Settle a day-ahead position and the imbalance that the meter left.
 
     .. math:: C = p x + (p + \sigma_s |p|) (N - x)^+ - (p - \sigma_l |p|) (x - N)^+
@@ -102,8 +36,8 @@ def two_settlement(
 
     Returns
     -------
-    WholesaleCost
-        Costs by step [EUR].
+    WholesaleSettlement
+        Costs by step [EUR], none of them of intraday trades.
 
     Raises
     ------
@@ -112,21 +46,12 @@ def two_settlement(
 
     Examples
     --------
+    >>> import numpy as np
     >>> cost = two_settlement(
     ...     np.array([10.0, 10.0]), np.array([12.0, 9.0]), np.array([0.1, 0.1]), short_spread=0.2, long_spread=0.1
     ... )
     >>> cost.day_ahead_eur, cost.imbalance_eur
     (array([1., 1.]), array([ 0.24, -0.09]))
     """
-    require_shape("metered_kwh", metered_kwh, position_kwh.shape)
-    require_shape("day_ahead_eur_per_kwh", day_ahead_eur_per_kwh, position_kwh.shape)
-    require_finite("position_kwh", position_kwh)
-    require_finite("metered_kwh", metered_kwh)
-    short_eur_per_kwh, long_eur_per_kwh = imbalance_prices(
-        day_ahead_eur_per_kwh, short_spread=short_spread, long_spread=long_spread
-    )
-    imbalance_kwh = metered_kwh - position_kwh
-    return WholesaleCost(
-        day_ahead_eur=position_kwh * day_ahead_eur_per_kwh,
-        imbalance_eur=imbalance_kwh * np.where(imbalance_kwh > 0, short_eur_per_kwh, long_eur_per_kwh),
-    )
+    prices = ImbalancePrices.of_spreads(day_ahead_eur_per_kwh, short_spread=short_spread, long_spread=long_spread)
+    return settle_wholesale(position_kwh, metered_kwh, day_ahead_eur_per_kwh, prices)

@@ -23,6 +23,7 @@ cvxpy is loaded when an optimising pricer first sets prices, not before.
 """
 
 __all__ = [
+    "adjustment",
     "bids",
     "copula",
     "customers",

@@ -14,6 +14,9 @@ from vpp_sim.pricing.quantiles import quantile_at
 
 __all__ = ["MedianBid", "NewsvendorBid", "critical_quantile", "critical_ratio"]
 
+_EQUAL_EUR_PER_KWH = 1e-9
+"""Prices nearer than this are equal but for rounding."""
+
 
 def critical_ratio(*, short_spread: float, long_spread: float) -> float:
     r"""Return the probability at which one more kWh bought day ahead just pays.
@@ -42,11 +45,14 @@ def critical_quantile(problem: BidProblem) -> FloatArray:
     """Return the newsvendor's position of each step at mean prices, within the position's limits, shape (H,) [kWh].
 
     It is the best position for the expected cost where there is no flexibility and prices do not move with energy.
+    With one price of imbalance the cost is a line in the position: where that price is expected above the day-ahead
+    price the highest quantile is best, below it the lowest; where they are equal any is, and the median is taken.
     """
     prices = problem.prices
     short = (prices.short_eur_per_kwh - prices.day_ahead_eur_per_kwh).mean(axis=0)
     both = (prices.short_eur_per_kwh - prices.long_eur_per_kwh).mean(axis=0)
-    ratio = np.clip(np.divide(short, both, out=np.full(both.shape, 0.5), where=both > 0), 0.0, 1.0)
+    by_one_price = 0.5 + 0.5 * np.sign(short) * (np.abs(short) > _EQUAL_EUR_PER_KWH)
+    ratio = np.clip(np.divide(short, both, out=by_one_price, where=both > 0), 0.0, 1.0)
     steps = zip(problem.quantiles_kwh, ratio, strict=True)
     bid = np.array([quantile_at(row, problem.levels, float(level)) for row, level in steps])
     clipped: FloatArray = np.clip(bid, *problem.position_limits_kwh)

@@ -114,8 +114,14 @@ KPIS: tuple[Kpi, ...] = (
         m.item_cost("vpp", "day_ahead"),
     ),
     Kpi(
+        "intraday_cost_eur", "Intraday cost", "EUR", "lower", "Money",
+        "What the VPP paid for energy bought after the auction, spread and fees included; sales count negative.",
+        m.item_cost("vpp", "intraday"),
+    ),
+    Kpi(
         "imbalance_cost_eur", "Imbalance cost", "EUR", "lower", "Money",
-        "What the VPP paid for metered energy above its position, less what it was paid for energy below it.",
+        "What the VPP paid for metered energy above its position, intraday trades included, less what it was paid for "
+        "energy below it.",
         m.item_cost("vpp", "imbalance"),
     ),
     Kpi(
@@ -226,7 +232,14 @@ KPIS: tuple[Kpi, ...] = (
     ),
     Kpi(
         "imbalance_kwh", "Imbalance", "kWh", "lower", "Energy",
-        "Sum over steps of the magnitude of metered net energy less the day-ahead position.", m.imbalance_kwh,
+        "Sum over steps of the magnitude of metered net energy less what was bought day ahead and intraday.",
+        m.magnitude_kwh("imbalance_kwh"),
+    ),
+    Kpi(
+        "intraday_kwh", "Traded intraday", "kWh", "neither", "Energy",
+        "Sum over steps of the magnitude of what was bought or sold after the auction for the step, all trades "
+        "together.",
+        m.magnitude_kwh("intraday_kwh"),
     ),
     # Feeder
     Kpi(

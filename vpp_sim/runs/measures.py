@@ -48,12 +48,12 @@ __all__ = [
     "homes_above_default",
     "homes_bill",
     "homes_worse_off",
-    "imbalance_kwh",
     "item_cost",
     "joint_result",
     "load_factor",
     "local_share",
     "lowest",
+    "magnitude_kwh",
     "ramping_kw",
     "self_consumption",
     "self_sufficiency",
@@ -159,9 +159,9 @@ def local_share(tables: RunTables, bills: pd.DataFrame) -> float:
     return _ratio(float(_column(tables, "delivered_kwh").sum()), drawn_kwh)
 
 
-def imbalance_kwh(tables: RunTables, bills: pd.DataFrame) -> float:
-    """Return the sum of the magnitudes of all imbalances [kWh]."""
-    return float(np.abs(_column(tables, "imbalance_kwh")).sum())
+def magnitude_kwh(column: str) -> Callable[[RunTables, pd.DataFrame], float]:
+    """Return the measure of the sum of the magnitudes of a column of energies [kWh]."""
+    return lambda tables, bills: float(np.abs(_column(tables, column)).sum())
 
 
 def deferred_kwh(tables: RunTables, bills: pd.DataFrame) -> float:

@@ -92,8 +92,12 @@ class Scenario(Spec):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def without_vpp(self) -> Scenario:
-        """Return the counterfactual: same homes and weather, default tariff, no trades, no chain."""
+        """Return the counterfactual: same homes and weather, default tariff, no local trades, no chain.
+
+        Its plain retailer bids in the same auction and pays imbalance by the same rule, but has no desk that trades on.
+        """
         naive = ForecasterSpec(kind=self.counterfactual.forecaster)
+        wholesale = self.market.wholesale.model_copy(update={"intraday": None})
         return self.model_copy(
             update={
                 "forecasting": self.forecasting.model_copy(
@@ -106,7 +110,7 @@ class Scenario(Spec):
                 "pricing": PricingSpec(
                     retail=RetailSpec(kind="default", guarantee=False), wholesale=BiddingSpec(kind="median")
                 ),
-                "market": self.market.model_copy(update={"local": LocalMarketSpec(kind="none")}),
+                "market": MarketSpec(local=LocalMarketSpec(kind="none"), wholesale=wholesale),
                 "chain": None,
             }
         )

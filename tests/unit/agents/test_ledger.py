@@ -1,8 +1,8 @@
 """The ledger's entries against hand arithmetic, for two homes and one tick of an hour.
 
 Home 0 draws 4 kWh, home 1 feeds 3 kWh in. They agreed on a trade of 2 kWh at 0.06 EUR/kWh. Retail 0.22 EUR/kWh with
-levies of 0.13, feed-in 0.03, day-ahead price 0.05; the VPP bought 0.4 kWh, so it is 0.6 kWh short and pays
-0.05 * 1.25 for it; the feeder loses 0.1 kWh.
+levies of 0.13, feed-in 0.03, day-ahead price 0.05; the VPP bought 0.6 kWh day ahead and sold 0.2 of them again, at
+0.05 - 0.002, so it is 0.6 kWh short and pays 0.05 * 1.25 for it; the feeder loses 0.1 kWh.
 """
 
 from dataclasses import replace
@@ -13,9 +13,9 @@ import pytest
 from tests.support.worlds import OpenWorld
 from vpp_sim.agents.ledger import Ledger
 from vpp_sim.kernel.clock import Clock
-from vpp_sim.kernel.messages import DayAhead, Flow, LocalTrades, Tariff
+from vpp_sim.kernel.messages import DayAhead, Flow, Intraday, LocalTrades, Tariff
 from vpp_sim.kernel.phases import Phase
-from vpp_sim.scenario.sections.trading import WholesaleMarketSpec
+from vpp_sim.market.imbalance import ImbalancePrices
 
 TRADE = LocalTrades(
     buyer=np.array([0]),
@@ -43,11 +43,12 @@ def ledger(steps: int = 2, buy: float = 0.22) -> tuple[OpenWorld, Ledger]:
         _TwoHomes(),
         day_ahead_eur_per_kwh=price,
         levies_eur_per_kwh=np.full(steps, 0.13),
-        market=WholesaleMarketSpec(short_spread=0.25, long_spread=0.25),
+        imbalance=ImbalancePrices.of_spreads(price, short_spread=0.25, long_spread=0.25),
         guarantees=True,
     )
     world.put(0, tariff=Tariff(0, np.full(48, buy), np.full(48, 0.03), np.full(48, 0.22), 24))
-    world.put(0, day_ahead=DayAhead(np.full(steps, 0.4), np.zeros((3, steps))))
+    world.put(0, day_ahead=DayAhead(np.full(steps, 0.6), np.zeros((3, steps))))
+    world.put(0, intraday=Intraday(np.full(steps, -0.2), np.full(steps, -0.0096)))
     return world, books
 
 
@@ -75,7 +76,8 @@ def test_every_item_by_hand() -> None:
         "feed_in": [0, -30_000, 30_000, 0, 0],  # 1 kWh left at 0.03
         "local_trade": [120_000, -120_000, 0, 0, 0],  # 2 kWh at 0.06
         "market_fee": [20_000, 0, -20_000, 0, 0],  # and 0.01 a kWh to the VPP, who runs the market
-        "day_ahead": [0, 0, 20_000, -20_000, 0],  # 0.4 kWh at 0.05
+        "day_ahead": [0, 0, 30_000, -30_000, 0],  # 0.6 kWh at 0.05
+        "intraday": [0, 0, -9_600, 9_600, 0],  # 0.2 kWh sold at 0.048
         "imbalance": [0, 0, 37_500, -37_500, 0],  # 0.6 kWh short at 0.0625
         "losses": [0, 0, 0, -5_000, 5_000],  # 0.1 kWh at 0.05
     }

@@ -136,10 +136,21 @@ def test_limits_themselves_are_taken_and_whole_ticks_are_not_rounded():
         (lambda: price_taker_fills(_bids((1, 1, 0.0)), np.zeros(1)), "step 1 has no price: there are 1"),
         (lambda: _bids((-1, 1, 0.0)), "step must be 0 or above"),
         (lambda: _bids((0, np.nan, 0.0)), "energy_kwh has 1 values that are not finite"),
-        (lambda: AuctionRules(tick_mw=0.0), "ticks positive"),
+        (lambda: AuctionRules(tick_eur_per_mwh=0.0), "ticks positive"),
+        (lambda: AuctionRules(tick_mw=-0.1), "no size negative"),
         (lambda: AuctionRules(lowest_eur_per_mwh=5000.0), "lowest price 5000 exceeds highest 4000"),
     ],
 )
 def test_bad_auctions_are_refused(make, message):
     with pytest.raises(PhysicsError, match=message):
         make()
+
+
+def test_a_size_step_of_zero_takes_any_size_from_the_least_on():
+    # 0.05 MW for an hour is 50 kWh; 50.3 pass as they are, 49.7 are refused.
+    any_size = admit(_bids((0, 0.3, 1.0), (1, -1e-6, 0.0)), AuctionRules(least_mw=0.0, tick_mw=0.0))
+    assert any_size.bids.energy_kwh.tolist() == [0.3, -1e-6]
+    assert (any_size.below_least_size, any_size.sizes_rounded, any_size.rounded_kwh) == (0, 0, 0.0)
+    least = admit(_bids((0, 50.3, 1.0), (1, -49.7, 0.0)), AuctionRules(least_mw=0.05, tick_mw=0.0))
+    assert least.bids.energy_kwh.tolist() == [50.3, 0.0]
+    assert (least.below_least_size, least.refused_kwh) == (1, 49.7)

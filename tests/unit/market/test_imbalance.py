@@ -6,7 +6,7 @@ import pytest
 from vpp_sim.errors import PhysicsError
 from vpp_sim.market.imbalance import ImbalancePrices, settle_wholesale
 from vpp_sim.market.intraday import IntradayRules, adjust_position
-from vpp_sim.market.wholesale import imbalance_prices, two_settlement
+from vpp_sim.market.wholesale import two_settlement
 
 
 def test_one_price_rewards_who_leans_against_the_system():
@@ -55,10 +55,10 @@ def test_three_markets_by_hand():
 def test_without_intraday_it_is_the_two_settlement_of_the_spreads():
     rng = np.random.default_rng(0)
     position, metered, price = rng.normal(size=24), rng.normal(size=24), rng.normal(0.1, 0.1, 24)
-    prices = ImbalancePrices(*imbalance_prices(price, short_spread=0.4, long_spread=0.2))
-    settled = settle_wholesale(position, metered, price, prices)
-    other = two_settlement(position, metered, price, short_spread=0.4, long_spread=0.2)
-    assert settled.total_eur == pytest.approx(other.total_eur, abs=1e-12)
+    settled = two_settlement(position, metered, price, short_spread=0.4, long_spread=0.2)
+    short, long = np.maximum(metered - position, 0), np.maximum(position - metered, 0)
+    by_hand = position * price + short * (price + 0.4 * abs(price)) - long * (price - 0.2 * abs(price))
+    assert settled.total_eur == pytest.approx(by_hand, abs=1e-12)
     assert not settled.intraday_kwh.any()
 
 

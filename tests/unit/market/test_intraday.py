@@ -70,3 +70,15 @@ def test_a_trade_below_the_least_size_is_left():
 def test_bad_trades_are_refused(make, message):
     with pytest.raises(PhysicsError, match=message):
         make()
+
+
+def test_a_size_step_of_zero_takes_any_size_from_the_least_on():
+    position, price, is_open = np.zeros(2), np.full(2, 0.1), np.ones(2, dtype=bool)
+    any_size = IntradayRules(least_mw=0.0, tick_mw=0.0)
+    assert adjust_position(
+        position, np.array([0.3, -1e-6]), price, is_open=is_open, rules=any_size
+    ).traded_kwh.tolist() == [0.3, -1e-6]
+    least = adjust_position(
+        position, np.array([50.3, -49.7]), price, is_open=is_open, rules=IntradayRules(least_mw=0.05, tick_mw=0.0)
+    )
+    assert (least.traded_kwh.tolist(), least.rounded_kwh) == ([50.3, 0.0], 49.7)

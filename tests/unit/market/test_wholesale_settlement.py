@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vpp_sim.errors import PhysicsError
-from vpp_sim.market.wholesale import imbalance_prices, two_settlement
+from vpp_sim.market.imbalance import ImbalancePrices
+from vpp_sim.market.wholesale import two_settlement
 
 
 def test_short_pays_more_and_long_is_paid_less():
@@ -24,9 +25,9 @@ def test_a_seller_who_delivers_too_little_is_short():
 
 
 def test_negative_prices_still_punish_both_sides():
-    short, long = imbalance_prices(np.array([-0.10]), short_spread=0.5, long_spread=0.2)
-    assert short == pytest.approx([-0.05])
-    assert long == pytest.approx([-0.12])
+    prices = ImbalancePrices.of_spreads(np.array([-0.10]), short_spread=0.5, long_spread=0.2)
+    assert prices.short_eur_per_kwh == pytest.approx([-0.05])
+    assert prices.long_eur_per_kwh == pytest.approx([-0.12])
 
 
 def test_without_spreads_every_position_costs_the_same():
@@ -42,7 +43,7 @@ def test_without_spreads_every_position_costs_the_same():
 @pytest.mark.parametrize("spreads", [(-0.1, 0.0), (0.0, -0.1), (np.nan, 0.0)])
 def test_bad_spreads_are_refused(spreads):
     with pytest.raises(PhysicsError, match="spreads must be finite and non-negative"):
-        imbalance_prices(np.array([0.1]), short_spread=spreads[0], long_spread=spreads[1])
+        ImbalancePrices.of_spreads(np.array([0.1]), short_spread=spreads[0], long_spread=spreads[1])
 
 
 def test_shapes_must_agree():

@@ -205,6 +205,46 @@ def test_a_good_scenario_loads(tmp_path: Path) -> None:
             "toy.yaml:2: market.wholesale.gate_closure = 12:30; expected a full hour of the day from 00:00 to 22:00",
         ),
         (
+            "seed: 3", "market: {wholesale: {imbalance: one_prize}}",
+            "toy.yaml:2: market.wholesale.imbalance = one_prize; expected one of both_sides, two_prices, one_price; "
+            "did you mean 'one_price'?",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {system_short_share: 1.5}}",
+            "toy.yaml:2: market.wholesale.system_short_share = 1.5; expected a number, >= 0, <= 1",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {tick_kw: -100}}",
+            "toy.yaml:2: market.wholesale.tick_kw = -100; expected a number in kW, >= 0",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {least_kw: 0.1 MW}}",
+            "toy.yaml:2: market.wholesale.least_kw = 0.1 MW; expected the unit kW, not MW",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {lowest_eur_per_kwh: 5}}",
+            "toy.yaml:2: market.wholesale.lowest_eur_per_kwh = 5; expected lowest_eur_per_kwh (5.0) <= "
+            "highest_eur_per_kwh (4.0)",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {intraday: {lead: 60}}}",
+            "toy.yaml:2: market.wholesale.intraday.lead = 60; expected a duration with its unit, such as 12s, 15min, "
+            "24h or 7d",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {intraday: {half_spread_eur_per_kwh: -0.01}}}",
+            "toy.yaml:2: market.wholesale.intraday.half_spread_eur_per_kwh = -0.01; expected a number in EUR/kWh, >= 0",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {intraday: {trades: last}}}",
+            "toy.yaml:2: market.wholesale.intraday.trades = last; expected one of last_forecast, every_forecast",
+        ),
+        (
+            "seed: 3", "market: {wholesale: {intraday: on}}",
+            "toy.yaml:2: market.wholesale.intraday = on; expected a section with the keys lead, "
+            "half_spread_eur_per_kwh, fee_eur_per_kwh, trades or null",
+        ),
+        (
             "seed: 3", "chain: {every: 20min}",
             "toy.yaml:2: chain.every = 20min; expected a multiple of clock.step (15min)",
         ),

@@ -9,9 +9,17 @@ from pydantic import Field, field_validator, model_validator
 
 from vpp_sim.registry import BIDDING_STRATEGIES, CLEARINGS, RETAIL_PRICERS, WHOLESALE_BIDDERS
 from vpp_sim.scenario.sections.spec import RefusalError, Spec, registered
-from vpp_sim.units import EnergyKwh, Fraction, PowerKw, PriceEurPerKwh
+from vpp_sim.units import DurationS, EnergyKwh, Fraction, PowerKw, PriceEurPerKwh
 
-__all__ = ["BiddingSpec", "LocalMarketSpec", "MarketSpec", "PricingSpec", "RetailSpec", "WholesaleMarketSpec"]
+__all__ = [
+    "BiddingSpec",
+    "IntradaySpec",
+    "LocalMarketSpec",
+    "MarketSpec",
+    "PricingSpec",
+    "RetailSpec",
+    "WholesaleMarketSpec",
+]
 
 
 ProfitShare: TypeAlias = Annotated[float, Field(le=1, allow_inf_nan=False, json_schema_extra={"unit": "1"})]
@@ -112,17 +120,46 @@ class LocalMarketSpec(Spec):
     """Least energy that is traded for an order; one that would be filled with less stays outside."""
 
 
+class IntradaySpec(Spec):
+    """Trades after the auction, at the day-ahead price and half a spread."""
+
+    lead: DurationS = 3600
+    """How long before the start of its delivery a step can no longer be traded."""
+    half_spread_eur_per_kwh: Annotated[PriceEurPerKwh, Field(ge=0)] = 0.002
+    """What buying costs above the day-ahead price, and selling is paid below it."""
+    fee_eur_per_kwh: Annotated[PriceEurPerKwh, Field(ge=0)] = 0.0
+    """Fee on every kWh either way."""
+    trades: Literal["last_forecast", "every_forecast"] = "last_forecast"
+    """When a step is traded: with the last forecast before it closes, or with every forecast until then."""
+
+
 class WholesaleMarketSpec(Spec):
-    """The day-ahead auction and the imbalance that follows it."""
+    """The day-ahead auction, the trades after it, and the imbalance that follows."""
 
     kind: Literal["day_ahead"] = "day_ahead"
     """Kind of wholesale market."""
     gate_closure: str = "12:00"
     """Local time at which bids for the next day are due; the auction's prices are known one hour later."""
     short_spread: Fraction = 0.25
-    """A kWh short costs the day-ahead price plus this share of its magnitude."""
+    """A kWh short costs the day-ahead price plus this share of its magnitude; see `imbalance` for when."""
     long_spread: Fraction = 0.25
-    """A kWh long is paid the day-ahead price less this share of its magnitude."""
+    """A kWh long is paid the day-ahead price less this share of its magnitude; see `imbalance` for when."""
+    imbalance: Literal["both_sides", "two_prices", "one_price"] = "both_sides"
+    """Who meets the spreads: either side its own; only who adds to the system's imbalance; or both sides that of the
+    system, so that leaning against it earns."""
+    system_short_share: Fraction = 0.5
+    """Probability that the system is short in an hour, drawn for each hour; with `both_sides` it does not matter."""
+    least_kw: PowerKw = 0.0
+    """Smallest bid or trade of a step, 100 at EPEX SPOT; smaller ones are refused and left to imbalance. With 0 bids of
+    any size pass through a larger balancing group."""
+    tick_kw: PowerKw = 0.0
+    """Smallest step of a bid's or trade's size, 100 at EPEX SPOT; with 0 there is none."""
+    lowest_eur_per_kwh: PriceEurPerKwh = -0.5
+    """Lowest price of the auction; below it nothing is sold."""
+    highest_eur_per_kwh: PriceEurPerKwh = 4.0
+    """Highest price of the auction; above it nothing is bought."""
+    intraday: IntradaySpec | None = None
+    """Trades after the auction; nothing leaves every change of the forecast to imbalance."""
 
     @field_validator("gate_closure")
     @classmethod
@@ -130,6 +167,16 @@ class WholesaleMarketSpec(Spec):
         if not re.fullmatch(r"([01]\d|2[0-2]):00", text):
             raise ValueError("expected a full hour of the day from 00:00 to 22:00")
         return text
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WholesaleMarketSpec:
+        if self.lowest_eur_per_kwh > self.highest_eur_per_kwh:
+            raise RefusalError(
+                f"expected lowest_eur_per_kwh ({self.lowest_eur_per_kwh}) <= highest_eur_per_kwh "
+                f"({self.highest_eur_per_kwh})",
+                keys=("lowest_eur_per_kwh", "highest_eur_per_kwh"),
+            )
+        return self
 
 
 class MarketSpec(Spec):
