@@ -32,7 +32,7 @@ def stem(path: Path) -> str:
 def test_no_file_is_overlooked() -> None:
     overrides = [SCENARIOS / "overrides" / f"{name}.yaml" for name in OVERRIDES]
     assert sorted(SCENARIOS.rglob("*.y*ml")) == sorted([*WHOLE, *BASES, *overrides])
-    assert OVERRIDES == ["flat_tariff", "intraday", "own_prices", "quick", "rough_chain", "smart_homes"]
+    assert OVERRIDES == ["dual_imbalance", "flat_tariff", "own_prices", "quick", "rough_chain", "smart_homes"]
 
 
 @pytest.mark.parametrize("base", BASES, ids=stem)
@@ -84,13 +84,14 @@ def test_the_flat_tariff_holds_at_all_hours() -> None:
     assert fontana("flat_tariff").model_copy(update={"tariff": fontana().tariff}) == fontana()
 
 
-def test_intraday_trades_on_and_settles_at_two_prices() -> None:
-    traded, plain = fontana("intraday").market.wholesale, fontana().market.wholesale
-    assert (traded.imbalance, traded.system_short_share) == ("two_prices", 0.5)
-    assert traded.intraday == IntradaySpec(lead="1h", half_spread_eur_per_kwh=0.002, trades="last_forecast")
-    assert (plain.imbalance, plain.intraday) == ("both_sides", None)
-    assert (traded.short_spread, traded.long_spread) == (plain.short_spread, plain.long_spread)
-    assert (traded.least_kw, traded.tick_kw) == (0.0, 0.0)
+def test_dual_imbalance_changes_who_pays_for_it_and_nothing_else() -> None:
+    dual, plain = fontana("dual_imbalance"), fontana()
+    assert (dual.market.wholesale.imbalance, dual.market.wholesale.system_short_share) == ("two_prices", 0.5)
+    assert plain.market.wholesale.imbalance == "both_sides"
+    assert plain.market.wholesale.intraday == IntradaySpec(lead="1h")
+    same = dual.market.wholesale.model_copy(update={"imbalance": "both_sides"})
+    assert same == plain.market.wholesale
+    assert dual.model_copy(update={"market": plain.market}) == plain
 
 
 def test_own_prices_neither_count_levies_twice_nor_pay_more_for_feed_in_than_it_fetches() -> None:

@@ -220,6 +220,7 @@ class ElasticityLearner:
         self._forgetting, self._share = forgetting, independent_share
         self._terms = 2 if self.prior.cross_sd > 0 else 1
         columns = self._terms + 1  # prices, then the response
+        self._evidence = 0.0
         self._weight = np.zeros(groups)
         self._sum = np.zeros((groups, columns))
         self._square = np.zeros((columns, columns))
@@ -279,6 +280,7 @@ class ElasticityLearner:
     def _take(self, price: FloatArray, response: FloatArray, group: IntArray, weight: FloatArray) -> None:
         others = (price.sum() - price) / max(price.size - 1, 1)
         rows = np.column_stack([price, others, response] if self._terms == 2 else [price, response])
+        self._evidence = self._forgetting * self._evidence + self._share * np.count_nonzero(weight)
         self._weight *= self._forgetting
         self._sum *= self._forgetting
         self._square = self._forgetting * self._square + (rows * weight[:, None]).T @ rows
@@ -298,7 +300,7 @@ class ElasticityLearner:
         gram[still, :], gram[:, still], cross[still] = 0.0, 0.0, 0.0
         mean0 = np.array([prior.own, prior.cross])[:k]
         precision0 = np.diag(1 / np.array([prior.own_sd, prior.cross_sd])[:k] ** 2)
-        evidence = float(self._weight.sum())
+        evidence = self._evidence
         degrees = prior.noise_weight + max(evidence - int(seen.sum()), 0.0)
         fit = _Fit(mean0, precision0, gram, cross, float(centred[k, k]), prior.noise_weight * prior.noise**2, degrees)
         variance = fit.variance(prior.noise**2)

@@ -120,7 +120,7 @@ def test_an_imprecise_forecast_counts_less():
     sure.update(metered, _ONES, ratio, _ONES)
     unsure.update(metered, _ONES, ratio, _ONES, weight=0.1 * _ONES)
     assert unsure.posterior.own_sd > sure.posterior.own_sd
-    assert unsure.posterior.evidence == pytest.approx(2.4)
+    assert unsure.posterior.evidence == 24  # each tells as much of the noise, in units of its own
 
 
 def test_what_has_no_logarithm_is_counted():
@@ -213,3 +213,21 @@ def test_bad_days_are_refused(change, message):
     names = ("metered_kwh", "forecast_kwh", "price_eur_per_kwh", "default_eur_per_kwh")
     with pytest.raises(PhysicsError, match=message):
         ElasticityLearner().update(**{name: np.ones(3) for name in names} | change)
+
+
+def test_the_scale_of_the_weights_says_how_noisy_the_noise_is_and_not_how_many_were_seen() -> None:
+    """Weights are inverse variances relative to the noise: all four times as large, the noise is twice as large."""
+    found = []
+    for weight in (1.0, 4.0):
+        rng = np.random.default_rng(3)
+        learner = ElasticityLearner(ElasticityPrior(own_sd=10.0, noise_weight=1e-6), forgetting=1.0)
+        for _ in range(50):
+            ratio = rng.uniform(0.5, 1.5, 24)
+            metered = ratio**-0.2 * np.exp(0.1 * rng.standard_normal(24))
+            learner.update(metered, np.ones(24), ratio, np.ones(24), weight=np.full(24, weight))
+        found.append(learner.posterior)
+    assert found[0].noise == pytest.approx(0.1, rel=0.05)
+    assert found[1].noise == pytest.approx(2 * found[0].noise, rel=1e-6)
+    assert found[1].own == pytest.approx(found[0].own, rel=1e-6)
+    assert found[1].own_sd == pytest.approx(found[0].own_sd, rel=1e-6)
+    assert found[0].evidence == found[1].evidence == 50 * 24
