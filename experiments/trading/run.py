@@ -32,6 +32,8 @@ __all__ = ["table_of"]
 SEEDS, ORDERS, TIMED = 3, 10_000, 7
 NOT_LYING = {"shapley": 100, "admm": 0, "network_aware": 0}
 """Mechanism to size of community beyond which its lies are not searched, because that takes too long."""
+ZHOU = {"zhou": "zhou_overall", "zhou_charged_equally": "zhou_overall_charged_equally"}
+"""Zhou's six, by how members pay what the market lacks, to the name of their mean."""
 PLAIN = (
     "welfare_share",
     "told_welfare_share",
@@ -86,15 +88,14 @@ def cases(*, jobs: int, quick: bool) -> dict[str, Any]:
         return [done[case, seed][name][figure] for seed in range(seeds)]
 
     def table(figure: str, fold: Callable[[Any], Any]) -> dict[str, dict[str, Any]]:
-        stated = [case for case in chosen if figure != "zhou" or case.bidding == "truthful"]
+        stated = [case for case in chosen if figure not in ZHOU or case.bidding == "truthful"]
         return {name: {case.name: fold(over_seeds(name, case, figure)) for case in stated} for name in ARGUMENTS}
 
     found: dict[str, Any] = {figure: table(figure, _mean) for figure in (*PLAIN, "zhou")}
-    found["zhou_overall"] = {
-        name: {case: _overall(six) for case, six in by_case.items()} for name, by_case in found["zhou"].items()
-    }
-    overall = table("zhou", _spread_of_overall)
-    spread = {figure: table(figure, _spread) for figure in PLAIN} | {"zhou_overall": overall}
+    spread = {figure: table(figure, _spread) for figure in PLAIN}
+    for figure, overall in ZHOU.items():
+        found[overall] = table(figure, _overall_of_mean)
+        spread[overall] = table(figure, _spread_of_overall)
     return {
         **found,
         "spread": spread,
@@ -111,6 +112,10 @@ def _case(case: Case, seed: int, *, days: int, lie_hours: Sequence[int]) -> dict
 def _overall(six: dict[str, float]) -> float:
     """Return the mean of Zhou's six, which is that of his economic and his technical index."""
     return round(float(np.mean(list(six.values()))), 6)
+
+
+def _overall_of_mean(sixes: Sequence[dict[str, float]]) -> float:
+    return _overall(_mean(sixes))
 
 
 def _spread_of_overall(sixes: Sequence[dict[str, float]]) -> float | None:

@@ -12,6 +12,7 @@ from tests.support.scenarios import ROOT
 from vpp_sim.market.bidding import BiddingStep, Truthful, ZeroIntelligence
 
 NAMES = ("community", "measure", "mechanisms", "strategies")
+HOW_CHARGED = ("zhou", "zhou_charged_equally")
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,53 @@ def test_gains_of_all_homes_are_the_whole_where_all_is_traded(study) -> None:
     buyers, sellers = strategies.play("uniform_price", Truthful(), people.load_kwh - people.sun_kwh, 0, 7 * 24)
     assert buyers.shape == sellers.shape == (13,)
     assert [buyers.sum(), sellers.sum()] == pytest.approx([0.5, 0.5])
+
+
+def test_what_the_market_lacks_is_charged_by_the_energy_traded(study) -> None:
+    """Three homes for one hour; the market paid 0.4 EUR more than it took. They traded 1, 3 and 0 kWh."""
+    community, measure = study["community"], study["measure"]
+    load_kwh, sun_kwh = np.array([[1.0, 0.0, 2.0]]), np.array([[0.0, 3.0, 0.0]])
+    people = community.Community(load_kwh, sun_kwh)
+    traded = measure.Traded(1, 3)
+    traded.gain_eur[:], traded.traded_kwh[:], traded.residual_eur = [0.1, 0.3, 0.0], [1.0, 3.0, 0.0], -0.4
+    alone = np.array([0.25 * 1, -0.05 * 3, 0.25 * 2])
+    by_energy = measure.bills(people, load_kwh, traded).cost_eur
+    np.testing.assert_allclose(by_energy, alone - [0.1, 0.3, 0.0] + [0.1, 0.3, 0.0])
+    equal = measure.bills(people, load_kwh, traded, equally=True).cost_eur
+    np.testing.assert_allclose(equal, alone - [0.1, 0.3, 0.0] + 0.4 / 3)
+
+
+def test_what_the_market_keeps_is_not_given_back(study) -> None:
+    community, measure = study["community"], study["measure"]
+    people = community.Community(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
+    traded = measure.Traded(1, 2)
+    traded.gain_eur[:], traded.traded_kwh[:], traded.residual_eur = 0.05, 1.0, 0.1
+    np.testing.assert_allclose(measure.bills(people, people.load_kwh, traded).cost_eur, [0.20, -0.10])
+
+
+def test_a_lone_pair_bears_the_deficit_of_vcg(study) -> None:
+    """VCG lets the buyer pay what the seller asks, and pays her what he bids: it lacks the gain, 0.20 EUR, and they.
+
+    Both trade 1 kWh, and each pays half of it: dealing with the retailer would have cost them the same.
+    """
+    community, measure = study["community"], study["measure"]
+    people = community.Community(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
+    draws = community.Draws(community.Case("balanced", 2, "truthful"), 0, 1)
+    traded = measure.trade(study["mechanisms"].load("vcg", 2), draws, people.load_kwh - people.sun_kwh, None)
+    np.testing.assert_allclose(traded.gain_eur, [0.20, 0.20])
+    np.testing.assert_allclose(traded.traded_kwh, [1.0, 1.0])
+    assert traded.residual_eur == pytest.approx(-0.20)
+    paid = measure.bills(people, people.load_kwh, traded).cost_eur
+    np.testing.assert_allclose(paid, [0.05 + 0.10, -0.25 + 0.10])
+    assert paid.sum() == pytest.approx(0.25 - 0.05 - 0.20), "what the two draw and feed in together costs: nothing"
+
+
+@pytest.mark.parametrize(("sun", "vcg_lacks"), [("sparse", False), ("balanced", True), ("abundant", True)])
+def test_no_mechanism_saves_more_than_a_community_run_as_one(study, sun, vcg_lacks) -> None:
+    """Value tapping is a share: 1 is the most, however members pay what the market lacks."""
+    community, measure = study["community"], study["measure"]
+    case = community.Case(sun, 13, "truthful")
+    found = measure.measure(case, 0, tuple(study["mechanisms"].ARGUMENTS), (), days=1, lie_hours=())
+    values = {(name, how): found[name][how]["value_tapping"] for name in found for how in HOW_CHARGED}
+    assert {key: value for key, value in values.items() if not -1e-9 <= value <= 1 + 1e-9} == {}
+    assert (found["vcg"]["budget_residual"] < 0) == vcg_lacks
