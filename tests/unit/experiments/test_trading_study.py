@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,20 +12,21 @@ import pytest
 from tests.support.scenarios import ROOT
 from vpp_sim.market.bidding import BiddingStep, Truthful, ZeroIntelligence
 
-NAMES = ("community", "measure", "mechanisms", "strategies")
+FOLDER = ROOT / "experiments" / "trading"
+NAMES = ("community", "measure", "mechanisms", "strategies", "run")
 HOW_CHARGED = ("zhou", "zhou_charged_equally")
 
 
 @pytest.fixture(scope="module")
 def study() -> dict[str, ModuleType]:
     """The study's modules, which find each other by the folder's place on the path, as its program puts it."""
-    folder = str(ROOT / "experiments" / "trading")
-    sys.path.insert(0, folder)
-    modules = {name: import_module(name) for name in NAMES}
-    yield modules
-    sys.path.remove(folder)
-    for name in NAMES:
-        del sys.modules[name]
+    path, before = sys.path.copy(), set(sys.modules)
+    sys.path.insert(0, str(FOLDER))
+    yield {name: import_module(name) for name in NAMES}
+    sys.path[:] = path
+    for name in set(sys.modules) - before:
+        if (file := getattr(sys.modules[name], "__file__", None)) and FOLDER in Path(file).parents:
+            del sys.modules[name]
 
 
 def test_thirteen_homes_are_the_thirteen(study) -> None:
@@ -125,18 +127,33 @@ def test_gains_of_all_homes_are_the_whole_where_all_is_traded(study) -> None:
     assert [buyers.sum(), sellers.sum()] == pytest.approx([0.5, 0.5])
 
 
-def test_what_the_market_lacks_is_charged_by_the_energy_traded(study) -> None:
-    """Three homes for one hour; the market paid 0.4 EUR more than it took. They traded 1, 3 and 0 kWh."""
-    community, measure = study["community"], study["measure"]
-    load_kwh, sun_kwh = np.array([[1.0, 0.0, 2.0]]), np.array([[0.0, 3.0, 0.0]])
-    people = community.Community(load_kwh, sun_kwh)
-    traded = measure.Traded(1, 3)
-    traded.gain_eur[:], traded.traded_kwh[:], traded.residual_eur = [0.1, 0.3, 0.0], [1.0, 3.0, 0.0], -0.4
-    alone = np.array([0.25 * 1, -0.05 * 3, 0.25 * 2])
-    by_energy = measure.bills(people, load_kwh, traded).cost_eur
-    np.testing.assert_allclose(by_energy, alone - [0.1, 0.3, 0.0] + [0.1, 0.3, 0.0])
-    equal = measure.bills(people, load_kwh, traded, equally=True).cost_eur
-    np.testing.assert_allclose(equal, alone - [0.1, 0.3, 0.0] + 0.4 / 3)
+@pytest.fixture
+def indebted(study):
+    """Three homes that traded 1, 3 and 0 kWh in one hour; the market paid 0.36 EUR more than it took."""
+    traded = study["measure"].Traded(1, 3)
+    traded.gain_eur[:], traded.traded_kwh[:], traded.residual_eur = [0.1, 0.3, 0.0], [1.0, 3.0, 0.0], -0.36
+    return study["community"].Community(np.array([[1.0, 0.0, 2.0]]), np.array([[0.0, 3.0, 0.0]])), traded
+
+
+def test_what_the_market_lacks_is_charged_by_the_energy_traded(study, indebted) -> None:
+    people, traded = indebted
+    without_charge = np.array([0.25 * 1 - 0.1, -0.05 * 3 - 0.3, 0.25 * 2])
+    by_energy = study["measure"].bills(people, people.load_kwh, traded)
+    np.testing.assert_allclose(by_energy.cost_eur, without_charge + [0.09, 0.27, 0.0])
+    equal = study["measure"].bills(people, people.load_kwh, traded, equally=True)
+    np.testing.assert_allclose(equal.cost_eur, without_charge + 0.12)
+
+
+def test_indices_know_how_members_are_charged(study, indebted) -> None:
+    """By energy the two that traded keep a tenth of their gains; equally only the one that gained 0.30 EUR does."""
+    measure, (people, traded) = study["measure"], indebted
+    alone = measure.bills(people, people.load_kwh, measure.Traded(1, 3))
+    found = measure._zhou(people, alone, people.load_kwh, traded)
+    assert {how: six["participation_willingness"] for how, six in found.items()} == {
+        "zhou": pytest.approx(2 / 3),
+        "zhou_charged_equally": pytest.approx(1 / 3),
+    }
+    assert found["zhou"]["value_tapping"] == pytest.approx(found["zhou_charged_equally"]["value_tapping"])
 
 
 def test_what_the_market_keeps_is_not_given_back(study) -> None:
@@ -173,3 +190,23 @@ def test_no_mechanism_saves_more_than_a_community_run_as_one(study, sun, vcg_lac
     values = {(name, how): found[name][how]["value_tapping"] for name in found for how in HOW_CHARGED}
     assert {key: value for key, value in values.items() if not -1e-9 <= value <= 1 + 1e-9} == {}
     assert (found["vcg"]["budget_residual"] < 0) == vcg_lacks
+
+
+def test_the_greatest_lie_is_the_greatest_of_all_seeds_and_the_rest_are_means(study, monkeypatch) -> None:
+    """Three seeds; in the second nobody was searched for lies. The last of the six indices is 0.6, 1.2 and 1.8."""
+    run = study["run"]
+
+    def case_of(case, seed, *, days, lie_hours):
+        six = dict.fromkeys("abcde", 0.0) | {"f": 0.6 * (seed + 1)}
+        greatest = (0.2, None, 0.5)[seed]
+        plain = dict.fromkeys(run.PLAIN, 0.1 * seed)
+        return {key: {**plain, "misreport_greatest": greatest, **dict.fromkeys(run.ZHOU, six)} for key in run.ARGUMENTS}
+
+    monkeypatch.setattr(run, "_case", case_of)
+    found = run.cases(jobs=1, quick=False)
+    at = ("vcg", "balanced/13/truthful")
+    of = {name: found[name][at[0]][at[1]] for name in ("misreport_greatest", "gini", "zhou_overall")}
+    assert of == {"misreport_greatest": 0.5, "gini": 0.1, "zhou_overall": pytest.approx(0.2)}
+    assert found["zhou_overall_charged_equally"] == found["zhou_overall"]
+    assert found["spread"]["zhou_overall"][at[0]][at[1]] == pytest.approx(0.1)
+    assert found["spread"]["misreport_greatest"][at[0]][at[1]] == pytest.approx(0.212132)
