@@ -129,17 +129,18 @@ def test_gains_of_all_homes_are_the_whole_where_all_is_traded(study) -> None:
 
 @pytest.fixture
 def indebted(study):
-    """Three homes that traded 1, 3 and 0 kWh in one hour; the market paid 0.36 EUR more than it took."""
-    traded = study["measure"].Traded(1, 3)
+    """Three homes that traded 1, 3 and 0 kWh at noon; the market paid 0.36 EUR more than it took."""
+    traded = study["measure"].Traded(24, 3)
     traded.gain_eur[:], traded.traded_kwh[:], traded.residual_eur = [0.1, 0.3, 0.0], [1.0, 3.0, 0.0], -0.36
-    return study["community"].Community(np.array([[1.0, 0.0, 2.0]]), np.array([[0.0, 3.0, 0.0]])), traded
+    noon = np.arange(24)[:, None] == 12
+    return study["community"].Community(noon * [1.0, 0.0, 2.0], noon * [0.0, 3.0, 0.0]), traded
 
 
 def test_what_the_market_lacks_is_charged_by_the_energy_traded(study, indebted) -> None:
     people, traded = indebted
     without_charge = np.array([0.25 * 1 - 0.1, -0.05 * 3 - 0.3, 0.25 * 2])
     by_energy = study["measure"].bills(people, people.load_kwh, traded)
-    np.testing.assert_allclose(by_energy.cost_eur, without_charge + [0.09, 0.27, 0.0])
+    np.testing.assert_allclose(by_energy.cost_eur, without_charge + np.array([0.09, 0.27, 0.0]))
     equal = study["measure"].bills(people, people.load_kwh, traded, equally=True)
     np.testing.assert_allclose(equal.cost_eur, without_charge + 0.12)
 
@@ -147,7 +148,7 @@ def test_what_the_market_lacks_is_charged_by_the_energy_traded(study, indebted) 
 def test_indices_know_how_members_are_charged(study, indebted) -> None:
     """By energy the two that traded keep a tenth of their gains; equally only the one that gained 0.30 EUR does."""
     measure, (people, traded) = study["measure"], indebted
-    alone = measure.bills(people, people.load_kwh, measure.Traded(1, 3))
+    alone = measure.bills(people, people.load_kwh, measure.Traded(24, 3))
     found = measure._zhou(people, alone, people.load_kwh, traded)
     assert {how: six["participation_willingness"] for how, six in found.items()} == {
         "zhou": pytest.approx(2 / 3),
