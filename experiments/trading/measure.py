@@ -7,6 +7,9 @@ mechanism makes its energy cheap. A home looks at what a kWh cost on average in 
 round it moves STEP of the way towards shares that fall by e for each SOFTNESS more; ROUNDS rounds, of which the last
 counts. Alone, homes respond in the same way to the retailer's two prices. The lowest cost of a community run as one
 moves the same energy where it is best for all.
+
+Money that a market pays out and does not take in is no saving of the community: its members bear it, with the bill at
+the end of the days (:func:`bills`). What a market takes in and does not pay out is not given back to them.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 from community import FEED_IN, HOURS, RETAIL, Case, Community, Draws, book_of, community
 from mechanisms import load
 
-from vpp_sim.market.accounts import welfare_eur
+from vpp_sim.market.accounts import filled, welfare_eur
 from vpp_sim.market.clearing import NoTrade
 from vpp_sim.market.community_indices import CommunityFlows, gini, zhou_indices
 from vpp_sim.market.indices import budget_residual_eur, member_gains_eur, misreports, rationality
@@ -41,7 +44,6 @@ SUMS = (
     "best",
     "told_welfare",
     "told_best",
-    "residual",
     "orders",
     "worse_off",
     "beyond_limit",
@@ -53,10 +55,11 @@ SUMS = (
 
 
 class Traded:
-    """What the hours of one round left: each home's gain, mean prices, and sums over books."""
+    """What the hours of one round left: each home's gain and trades, what the market keeps, prices, sums over books."""
 
     def __init__(self, hours: int, homes: int) -> None:
-        self.gain_eur = np.zeros(homes)
+        self.gain_eur, self.traded_kwh = np.zeros(homes), np.zeros(homes)
+        self.residual_eur = 0.0
         self.buy, self.sell = np.full(hours, RETAIL), np.full(hours, FEED_IN)
         self.sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
 
@@ -75,6 +78,10 @@ def trade(
         home_of = draws.home_of[hour]
         found.gain_eur[home_of[book.buyer]] += buyer_eur
         found.gain_eur[home_of[book.seller]] += seller_eur
+        bought_kwh, sold_kwh = filled(clearing, book)
+        found.traded_kwh[home_of[book.buyer]] += bought_kwh
+        found.traded_kwh[home_of[book.seller]] += sold_kwh
+        found.residual_eur += budget_residual_eur(clearing)
         # The whole side's mean: what all its energy cost, in the market and outside.
         found.buy[hour] = RETAIL - buyer_eur.sum() / book.bid_kwh.sum()
         found.sell[hour] = FEED_IN + seller_eur.sum() / book.ask_kwh.sum()
@@ -93,7 +100,6 @@ def _account(sums: dict[str, float], clearing: Any, book: OrderBook, best: tuple
         ("best", best[0]),
         ("told_welfare", welfare_eur(clearing, book)),
         ("told_best", best[1]),
-        ("residual", budget_residual_eur(clearing)),
         ("orders", kept.orders),
         ("worse_off", kept.worse_off),
         ("beyond_limit", kept.beyond_limit),
@@ -139,8 +145,10 @@ def next_share(share: FloatArray, net_kwh: FloatArray, buy: FloatArray, sell: Fl
     return moved
 
 
-def flows(people: Community, mechanism: ClearingMechanism, draws: Draws, first: Traded | None) -> CommunityFlows:
-    """Let homes respond to a mechanism, round by round, and return what they consume and pay in the end."""
+def respond(
+    people: Community, mechanism: ClearingMechanism, draws: Draws, first: Traded | None
+) -> tuple[FloatArray, Traded]:
+    """Let homes respond to a mechanism, round by round; return their loads in the end, shape (T, n), and the trades."""
     share, load = first_share(people), people.load_kwh
     found = first
     for _ in range(ROUNDS):
@@ -148,9 +156,32 @@ def flows(people: Community, mechanism: ClearingMechanism, draws: Draws, first: 
         found = found or trade(mechanism, draws, net, None)
         share = next_share(share, net, found.buy, found.sell)
         load, found = responded(people, share), None
-    net = load - people.sun_kwh
+    return load, trade(mechanism, draws, load - people.sun_kwh, None)
+
+
+def bills(people: Community, load_kwh: FloatArray, traded: Traded, *, equally: bool = False) -> CommunityFlows:
+    """Return what homes consume and pay, with what the market lacks.
+
+    What it paid out in all these days and did not take in, members pay with their bills: so much for each kWh that they
+    bought or sold here, one rate for all and all hours. So nobody pays who does not trade, and a lone trade is not made
+    to pay for itself. The rate is known only afterwards; homes respond to the market's prices, which it leaves alone.
+
+    Parameters
+    ----------
+    people : Community
+        Who has sun.
+    load_kwh : ndarray, shape (T, n)
+        Loads after the response [kWh].
+    traded : Traded
+        The trades at these loads.
+    equally : bool, default False
+        Let each member pay the same instead, whether it trades or not.
+    """
+    net = load_kwh - people.sun_kwh
     outside = (RETAIL * np.maximum(net, 0) - FEED_IN * np.maximum(-net, 0)).sum(axis=0)
-    return CommunityFlows(load, people.sun_kwh, outside - trade(mechanism, draws, net, None).gain_eur)
+    weight = np.ones_like(outside) if equally else traded.traded_kwh
+    charged = max(-traded.residual_eur, 0.0) * weight / max(float(weight.sum()), 1e-9)
+    return CommunityFlows(load_kwh, people.sun_kwh, outside - traded.gain_eur + charged)
 
 
 def lowest_cost_eur(people: Community) -> float:
@@ -202,28 +233,36 @@ def measure(
     draws = Draws(case, seed, len(net))
     best = largest_welfare(draws, net)
     responds = case.bidding == "truthful"
-    alone = flows(people, NoTrade(), draws, None) if responds else None
+    alone = bills(people, *respond(people, NoTrade(), draws, None)) if responds else None
     found = {}
     for name in names:
         mechanism = load(name, case.homes)
         traded = trade(mechanism, draws, net, best)
-        zhou = None
-        if alone is not None:
-            shared = flows(people, mechanism, draws, traded)
-            zhou = asdict(zhou_indices(shared, alone, lowest_cost_eur(people)))
+        zhou = None if alone is None else _zhou(people, alone, *respond(people, mechanism, draws, traded))
         gains = lies(mechanism, case, draws, net, seed, lie_hours) if name in lying else None
         found[name] = stated(traded, zhou, gains)
     return found
 
 
-def stated(traded: Traded, zhou: dict[str, float] | None, gains: list[float] | None) -> dict[str, Any]:
-    """Return the figures of one mechanism."""
+def _zhou(
+    people: Community, alone: CommunityFlows, load_kwh: FloatArray, traded: Traded
+) -> dict[str, dict[str, float]]:
+    """Return Zhou's six by figure: with what the market lacks charged by energy, and charged equally."""
+    charges = {"zhou": False, "zhou_charged_equally": True}
+    return {
+        figure: asdict(zhou_indices(bills(people, load_kwh, traded, equally=equally), alone, lowest_cost_eur(people)))
+        for figure, equally in charges.items()
+    }
+
+
+def stated(traded: Traded, zhou: dict[str, dict[str, float]] | None, gains: list[float] | None) -> dict[str, Any]:
+    """Return the figures of one mechanism; Zhou's are there if they were measured."""
     sums = traded.sums
     best, orders = sums["best"], max(sums["orders"], 1)
     return {
         "welfare_share": sums["welfare"] / best,
         "told_welfare_share": sums["told_welfare"] / sums["told_best"] if sums["told_best"] else 1.0,
-        "budget_residual": sums["residual"] / best,
+        "budget_residual": traded.residual_eur / best,
         "buyers_share": sums["buyers_gain"] / best,
         "sellers_share": sums["sellers_gain"] / best,
         "rationality_violations": sums["worse_off"] / orders,
@@ -232,7 +271,7 @@ def stated(traded: Traded, zhou: dict[str, float] | None, gains: list[float] | N
         "homes_worse_off": float((traded.gain_eur < -1e-6).mean()),
         # Where the market keeps everything, rounding must not look like inequality.
         "gini": gini(traded.gain_eur.round(9)),
-        "zhou": zhou,
+        **(zhou or {}),
         "misreport_gain": None if not gains else float(np.mean(gains)),
         "misreport_greatest": None if not gains else float(np.max(gains)),
     }

@@ -90,17 +90,16 @@ def _zhou(figures: dict[str, Any]) -> str:
 
 def _overall(figures: dict[str, Any]) -> str:
     columns = [(sun, homes) for homes in SIZES for sun in _suns(figures)]
-    rows = [
-        [
-            name,
-            *(
-                f"{figures['zhou_overall'][name][_case(sun, homes=homes)]:.3f}"
-                f" ± {figures['spread']['zhou_overall'][name][_case(sun, homes=homes)]:.3f}"
-                for sun, homes in columns
-            ),
-        ]
-        for name in figures["gini"]
-    ]
+
+    def row(head: str, figure: str, name: str) -> list[str]:
+        mean, spread = figures[figure][name], figures["spread"][figure][name]
+        cases = [_case(sun, homes=homes) for sun, homes in columns]
+        return [head, *(f"{mean[case]:.3f} ± {spread[case]:.3f}" for case in cases)]
+
+    rows = [row(name, "zhou_overall", name) for name in figures["gini"]]
+    equally = "zhou_overall_charged_equally"
+    differs = [name for name in figures["gini"] if figures[equally][name] != figures["zhou_overall"][name]]
+    rows += [row(f"{name}, deficit charged equally", equally, name) for name in differs]
     heads = ["mechanism", *(f"{sun}, {homes:,}" for sun, homes in columns)]
     return table(
         f"Zhou's overall index, truthful (mean and standard deviation of {figures['seeds']} seeds)", heads, rows
