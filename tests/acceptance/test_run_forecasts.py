@@ -27,6 +27,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         forecasting__solar__kind="persistence_ensemble",
         forecasting__every="3h",
         forecasting__weather={"kind": "perfect"},
+        demand_response__kind="none",
         clock__start="2017-07-31",
     )
 
@@ -67,6 +68,14 @@ def test_a_bound_makes_no_error_and_others_do(bound: RunFolder) -> None:
     np.testing.assert_array_equal(table["load_p05_kw"], table["load_p95_kw"])
     load_kw = bound.table("timeseries")["base_load_kw"]
     np.testing.assert_allclose(table["load_p50_kw"], load_kw, rtol=1e-12)
+
+
+def test_a_bound_is_told_all_but_what_homes_answer_to_prices(tmp_path: Path) -> None:
+    run = run_of(tmp_path, forecasting__demand__kind="perfect", demand_response__elasticity=-0.5)
+    homes = run.table("prosumers")
+    answer_kw = homes["load_kw"] - homes["base_load_kw"]
+    assert answer_kw.abs().max() > 0.1
+    assert rows(run.manifest())["load", "homes"]["mae_kw"] == pytest.approx(answer_kw.abs().mean(), abs=1e-8)
 
 
 def test_what_lies_beyond_the_data_is_counted(bound: RunFolder) -> None:

@@ -112,7 +112,8 @@ class ForecastChannel:
         per_hour = self._clock.steps_per_hour
         series_kw = self._fleet.hourly_before(self._series_kw, step, hours, per_hour)
         answer_kw = self._answer_kw[np.arange(step - hours * per_hour, step) % len(self._answer_kw)]
-        return _with_fleet(series_kw + answer_kw.reshape(hours, per_hour, -1).mean(axis=1))
+        metered_kw = series_kw + answer_kw.reshape(hours, per_hour, -1).mean(axis=1)
+        return _with_fleet(np.maximum(metered_kw, 0.0))  # the two means may round to a sum below zero
 
     def _inputs(self, step: int) -> ForecastInputs:
         task, per_hour, fleet = self._model.task, self._clock.steps_per_hour, self._fleet
