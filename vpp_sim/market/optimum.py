@@ -70,13 +70,17 @@ def optimum(book: OrderBook) -> Optimum:
     bids, asks = book.bid_kwh.size, book.ask_kwh.size
     if not bids or not asks:
         return Optimum(np.zeros(bids), np.zeros(asks), 0.0, float("nan"))
+    energy_kwh = np.concatenate([book.bid_kwh, book.ask_kwh])
+    unit_kwh = float(energy_kwh.max()) or 1.0  # the solver takes what differs by less than 1e-7 for equal
     result = linprog(
         np.concatenate([-book.bid_eur_per_kwh, book.ask_eur_per_kwh]),
         A_eq=csr_array(np.concatenate([np.ones(bids), -np.ones(asks)])[None]),
         b_eq=[0.0],
-        bounds=np.column_stack([np.zeros(bids + asks), np.concatenate([book.bid_kwh, book.ask_kwh])]),
+        bounds=np.column_stack([np.zeros(bids + asks), energy_kwh / unit_kwh]),
         method="highs",
     )
     if result.status != 0:
         raise SolveError(f"largest welfare of {bids} bids and {asks} asks: {result.message}")
-    return Optimum(result.x[:bids], result.x[bids:], max(-float(result.fun), 0.0), -float(result.eqlin.marginals[0]))
+    fills_kwh = result.x * unit_kwh
+    welfare_eur = max(-float(result.fun) * unit_kwh, 0.0)
+    return Optimum(fills_kwh[:bids], fills_kwh[bids:], welfare_eur, -float(result.eqlin.marginals[0]))

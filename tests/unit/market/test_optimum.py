@@ -42,3 +42,21 @@ def test_one_side_only() -> None:
     best = optimum(book([(1, 1)], []))
     assert (best.welfare_eur, best.bought_kwh.tolist(), best.sold_kwh.size) == (0.0, [0.0], 0)
     assert np.isnan(best.price_eur_per_kwh)
+
+
+@pytest.mark.parametrize("size_kwh", [1e-7, 1.0, 1e7])
+def test_the_size_of_orders_does_not_matter(size_kwh: float) -> None:
+    """Bids of 1 and 2 at 3 and 4, an offer of 2.5 at 1: all of it is sold, 2 x 3 + 0.5 x 2 = 7 units of welfare."""
+    book = OrderBook(
+        buyer=np.array([0, 1]),
+        bid_kwh=size_kwh * np.array([1.0, 2.0]),
+        bid_eur_per_kwh=np.array([3.0, 4.0]),
+        seller=np.array([2]),
+        ask_kwh=size_kwh * np.array([2.5]),
+        ask_eur_per_kwh=np.array([1.0]),
+        retail_eur_per_kwh=4.0,
+        feed_in_eur_per_kwh=0.0,
+    )
+    best = optimum(book)
+    assert best.welfare_eur == pytest.approx(7 * size_kwh, rel=1e-9)
+    assert best.bought_kwh == pytest.approx(size_kwh * np.array([0.5, 2.0]), rel=1e-9)
