@@ -58,6 +58,14 @@ __all__ = ["Stage"]
 _KW_PER_MW = 1000.0
 
 
+_HOURS_ALIKE = 0.1
+"""What an hour teaches of the elasticity beside its neighbours, whose prices and forecast errors resemble its own.
+
+At a correlation of 0.8 from one hour to the next, about that of day-ahead errors of load, (1 - 0.8) / (1 + 0.8). Prices
+that are moved at random differ from their neighbours, and then each hour counts.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Makes agents from a scenario's sections.
@@ -233,10 +241,15 @@ class Stage:
         spec = self.scenario.pricing.retail
         if not spec.learns_elasticity:
             return None
+        learner = ElasticityLearner(
+            ElasticityPrior(own=spec.elasticity, own_sd=spec.elasticity_sd),
+            groups=24,
+            independent_share=1.0 if spec.exploration else _HOURS_ALIKE,
+        )
         return School(
             self.world,
             self.inputs.clock,
-            learner=ElasticityLearner(ElasticityPrior(own=spec.elasticity, own_sd=spec.elasticity_sd), groups=24),
+            learner=learner,
             options=options,
             exploration=spec.exploration,
             rng=Streams(self.scenario.seed).generator("exploration"),

@@ -173,6 +173,9 @@ class ElasticityLearner:
     at that mean, and the two are made to agree. The prior's deviations are stated in absolute terms: they do not widen
     when the noise turns out larger than thought.
 
+    The interval is that of a response which stays as it is for as long as is remembered. After a change the mean
+    follows as the old days fade, and until about one and a half memories later the interval may miss the new value.
+
     Parameters
     ----------
     prior : ElasticityPrior, optional
