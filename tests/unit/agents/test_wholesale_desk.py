@@ -300,7 +300,7 @@ def test_a_trade_that_is_late_or_free(
 def test_a_trade_where_there_is_no_market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BiddingDesk, "_bid", forged(free, 5))
     with pytest.raises(ConservationError, match="tick 5: intraday trade of step 9, which is closed"):
-        run(tmp_path)
+        run(tmp_path, intraday=None)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -317,7 +317,7 @@ def test_a_run_says_by_which_rules_it_traded() -> None:
         scenario = light_scenario(**{f"market__wholesale__{key}": value for key, value in market.items()})
         return information(scenario, load_inputs(scenario), open_models(scenario))
 
-    plain = said()
+    plain = said(intraday=None)
     assert plain["imbalance"].startswith("who is short pays the day-ahead price and 25 % of its size")
     assert plain["intraday trades"] == "none: whatever changes after the gate is imbalance"
     rich = said(imbalance="one_price", system_short_share=0.4, short_spread=0.5, intraday=INTRADAY | {"lead": "5min"})
