@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.scenarios import light_scenario, simulate_in
 from tests.support.worlds import OpenWorld
+from vpp_sim.agents.inputs import load_inputs, open_models
 from vpp_sim.agents.school import School
+from vpp_sim.agents.stage import Stage
 from vpp_sim.kernel.clock import Clock
 from vpp_sim.kernel.messages import Flexible, Forecast, Tariff
 from vpp_sim.kernel.phases import Phase
@@ -113,3 +115,31 @@ def test_exploring_keeps_the_ramp_and_the_revenue_cap(tmp_path: Path) -> None:
     assert steepest[free] > ramp
     assert steepest[held] <= ramp + 1e-9
     assert pd.read_parquet(held / "prices.parquet")["exploration_eur_per_kwh"].abs().max() > 0.001
+
+
+def test_a_ramp_holds_over_midnight(tmp_path: Path) -> None:
+    """Counted within each day alone, the price would fall by 0.10 at the first midnight."""
+    outcome = simulate_in(tmp_path, light_scenario(clock__days=2, pricing__retail__ramp_eur_per_kwh=0.04))
+    assert outcome.counts["retail price solves that fell back to the default tariff"] == 0
+    paid = pd.read_parquet(tmp_path / "timeseries.parquet")["buy_eur_per_kwh"]
+    assert paid.diff().abs().max() <= 0.04 + 1e-9
+    assert abs(paid[24] - paid[23]) == pytest.approx(0.04, abs=1e-6)
+
+
+def test_prices_that_heed_no_elasticity_state_none(tmp_path: Path) -> None:
+    simulate_in(tmp_path, light_scenario(pricing__retail__kind="flat", pricing__retail__learns_elasticity=True))
+    prices = pd.read_parquet(tmp_path / "prices.parquet")
+    assert prices[["elasticity", "elasticity_sd"]].isna().all(axis=None)
+    assert not prices.empty
+
+
+@pytest.mark.parametrize(("exploration", "share"), [(0.0, 0.1), (0.05, 1.0)])
+def test_neighbouring_hours_count_in_full_only_where_prices_are_moved(exploration: float, share: float) -> None:
+    options = {"pricing__retail__learns_elasticity": True, "pricing__retail__exploration": exploration}
+    scenario = light_scenario(**options)
+    inputs, world = load_inputs(scenario), OpenWorld()
+    stage = Stage(scenario, inputs, open_models(scenario), world, recorder=None)  # type: ignore[arg-type]
+    school = stage._school(RetailOptions())
+    learner = school._learner
+    learner.update(np.full(24, 2.0), np.ones(24), np.full(24, 0.3), np.full(24, 0.3))
+    assert learner.posterior.evidence == pytest.approx(24 * share)

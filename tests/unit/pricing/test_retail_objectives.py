@@ -347,3 +347,21 @@ def test_bad_aims_are_refused(options, message):
 def test_bad_responses_are_refused(changes, message):
     with pytest.raises(PhysicsError, match=message):
         _problem(**changes)
+
+
+@pytest.mark.parametrize(
+    ("price", "kept"),
+    [
+        ([0.30, 0.30, 0.30], True),
+        ([0.30, 0.30, 0.37], False),  # a step of 0.07
+        ([0.34, 0.37, 0.33], False),  # 3 x 0.34 + 4 x 0.37 + 3 x 0.33 = 3.49 for 10 kWh, above 0.34
+        ([0.09, 0.12, 0.15], False),  # below the floor
+        ([0.10, 0.14, 0.18], True),
+        ([0.41, 0.36, 0.31], False),  # above the cap
+    ],
+)
+def test_limits_tell_which_prices_keep_them(price, kept):
+    options = RetailOptions(
+        cap_eur_per_kwh=0.4, floor_eur_per_kwh=0.1, ramp_eur_per_kwh=0.05, revenue_cap_eur_per_kwh=0.34
+    )
+    assert Limits.of(_problem(), options).kept(np.array(price)) is kept

@@ -302,21 +302,20 @@ def test_prices_that_are_no_number_have_no_answer():
         best_answer_kwh(followers, np.array([np.nan, 0.1]), np.zeros(2), "optimistic")
 
 
-def test_nobody_is_drawn_below_cost_into_a_step_without_demand():
-    # At 0.30 for the first step customers would shift to the second at 0.25; its cost of 0.28 lets no one below that.
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_step_without_demand_is_not_priced_below_cost(share):
+    # Nobody draws anything at step 1, so that any price would do there; the default is 0.5, and a kWh costs 0.4.
     problem = RetailProblem(
-        demand_kwh=np.array([[2.0, 0.0]]),
-        wholesale_eur_per_kwh=np.array([0.2, 0.28]),
-        levies_eur_per_kwh=0.0,
-        default_eur_per_kwh=np.full(2, 0.3),
-        feed_in_eur_per_kwh=np.zeros(2),
+        demand_kwh=np.array([[2.0, 0.0, 1.0]]),
+        wholesale_eur_per_kwh=np.array([0.05, 0.05, 0.05]),
+        levies_eur_per_kwh=np.array([0.1, 0.35, 0.1]),
+        default_eur_per_kwh=np.array([0.2, 0.5, 0.2]),
+        feed_in_eur_per_kwh=np.zeros(3),
     )
-    pricer = Stackelberg(
-        homes=1, horizon_steps=2, tie="optimistic", types=1, flexible_share=0.5, discomfort_eur_per_kwh=0.05
-    )
-    price = pricer.price(problem).buy_eur_per_kwh
-    assert price[0] == pytest.approx(0.3, abs=1e-6)
-    assert price[1] >= 0.28 - 1e-9
+    told = {"types": 1, "flexible_share": share, "discomfort_eur_per_kwh": 0.05}
+    for tie in _TIES:
+        price = Stackelberg(homes=1, horizon_steps=3, tie=tie, **told).price(problem).buy_eur_per_kwh
+        assert price[1] >= 0.4 - 1e-9
 
 
 def test_prices_of_the_game_are_taken_apart_within_cap_and_floor():
@@ -325,7 +324,7 @@ def test_prices_of_the_game_are_taken_apart_within_cap_and_floor():
         wholesale_eur_per_kwh=np.array([0.2, 0.05, 0.1]),
         levies_eur_per_kwh=0.05,
         default_eur_per_kwh=np.full(3, 0.3),
-        feed_in_eur_per_kwh=np.zeros(3),
+        feed_in_eur_per_kwh=np.full(3, 0.28),
     )
     options = RetailOptions(cap_eur_per_kwh=0.4, floor_eur_per_kwh=0.1)
 
