@@ -201,6 +201,7 @@ def test_every_tariff_is_compared_on_the_same_draws(study):
     retail = study.retail_year
     tariffs = {name: [10.0, 20.0, 90.0] for name in retail.TARIFFS} | {"profit": [12.0, 21.0, 95.0]}
     tariffs |= {name: [13.0, 20.5] for name in retail.slow_tariffs()}
+    assert len(retail.slow_tariffs()) == 2
     found = {
         name: {"outcomes": {"mixed": [{"profit_eur": each, "consumer_surplus_eur": 0.0} for each in profits]}}
         for name, profits in tariffs.items()
