@@ -86,7 +86,7 @@ def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
         ]
         for name, row in case["tariffs"].items()
     ]
-    first = f"tariff (* no promise, † one draw)"
+    first = "tariff (* no promise, † one draw)"
     heads = [first, "profit [EUR]", "consumer surplus [EUR]", "worse off", "worst home [EUR]"]
     heads += ["refunds [EUR]", "peak [kW]", "mean daily peak [kW]", "regret: profit [EUR]", "regret: both [EUR]"]
     what = {
