@@ -215,6 +215,22 @@ def test_every_tariff_is_compared_on_the_same_draws(study):
     assert case["tariffs"]["flat"]["profit_eur"]["mean"] == 40.0
 
 
+def test_who_learns_learns_of_the_day_before_yesterday(study, homes, year):
+    """At noon of a day the meters of the day before that are known, and no later ones: 24 hours of evidence each."""
+    charged = charged_by(study, year, homes, "profit_learning", range(100, 103))
+    plant, twin = (study.retail_year.TARIFFS["profit_learning"].make(year, 1) for _ in range(2))
+    for past, hours in ((0, 0), (1, 0), (2, 24), (3, 48)):
+        plant.ask(year.problem(103), charged[:past])
+        assert plant.learner.posterior.evidence == pytest.approx(hours)
+    for past in (charged[:2], [charged[0], charged[2]]):
+        twin.ask(year.problem(103), past)
+    lone = sys.modules["learnt_response"].learner_of(plant.learner.prior)
+    for _ in range(2):
+        forecast = charged[0].problem.demand_kwh.sum(axis=0)
+        sys.modules["learnt_response"].teach(lone, charged[0], forecast, independent_share=1.0)
+    assert twin.learner.posterior.own == lone.posterior.own != plant.learner.posterior.own
+
+
 @pytest.fixture(scope="module")
 def trials(study):
     return sys.modules["dither_trials"]
