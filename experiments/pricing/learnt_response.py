@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 from charged_days import ChargedDay, elastic_change
+from planted_homes import true_elasticity
 from priced_years import HOURS, LAG_DAYS, Year
 
 from vpp_sim.arrays import FloatArray
+from vpp_sim.pricing.customers import Customers
 from vpp_sim.pricing.elasticity import ElasticityLearner, ElasticityPrior, explored_prices, literature_prior
 from vpp_sim.pricing.protocol import RetailPricer, RetailPrices, RetailProblem
 
@@ -119,19 +121,25 @@ def spread_out(own: float, cross: float, steps: int) -> FloatArray:
     return matrix
 
 
-def taught_by(year: Year, charged: Sequence[ChargedDay], believed: ElasticityLearner) -> dict[str, Any]:
+def taught_by(
+    year: Year, charged: Sequence[ChargedDay], believed: ElasticityLearner, customers: Customers
+) -> dict[str, Any]:
     """Return what the plant believes; what its data say without a prior; and what they would if demand were known.
 
-    The last stands for a perfect control group: it knows what the homes would have drawn at the default prices.
+    The last stands for a perfect control group: it knows what the homes would have drawn at the default prices. The
+    truth beside them is of the smooth part, over the hours as they are weighed in learning.
     """
     alone, controlled = learner_of(NO_PRIOR), learner_of(NO_PRIOR)
+    true, weights = np.zeros(HOURS), np.zeros(HOURS)
     for row, each in enumerate(charged[:-LAG_DAYS]):
-        share = share_of(row)
+        share, base = share_of(row), year.import_kwh[each.day]
         teach(alone, each, each.problem.demand_kwh.sum(axis=0), independent_share=share)
-        teach(controlled, each, year.import_kwh[each.day].sum(axis=0), independent_share=share)
+        teach(controlled, each, base.sum(axis=0), independent_share=share)
+        weight = share * precision_of(base.sum(axis=0))
+        true, weights = true + weight * np.diag(true_elasticity(customers, base, year.default)), weights + weight
     named = {"": believed, "alone_": alone, "controlled_": controlled}
     found = {f"{name}{key}": value for name, learner in named.items() for key, value in told(learner).items()}
-    return found | {"prior_precision": 1 / PRIOR.own_sd**2}
+    return found | {"true_own": float(true.sum() / weights.sum()), "prior_precision": 1 / PRIOR.own_sd**2}
 
 
 def told(learner: ElasticityLearner) -> dict[str, float]:

@@ -86,7 +86,7 @@ def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
         ]
         for name, row in case["tariffs"].items()
     ]
-    first = "tariff (* no promise, † one draw)"
+    first = f"tariff (* no promise, † {fewer['seeds']} draws)"
     heads = [first, "profit [EUR]", "consumer surplus [EUR]", "worse off", "worst home [EUR]"]
     heads += ["refunds [EUR]", "peak [kW]", "mean daily peak [kW]", "regret: profit [EUR]", "regret: both [EUR]"]
     what = {
@@ -110,7 +110,7 @@ def _learnt_table(figures: dict[str, Any]) -> str:
         [
             year,
             truth,
-            f"{figures['true_own'][truth]:.3f}",
+            f"{row['true_own']['mean']:.3f}",
             own(row, "", 3),
             own(row, "alone_", 2),
             own(row, "controlled_", 3),
