@@ -137,5 +137,5 @@ def draw_frontier(bids: Mapping[str, Any], path: Path) -> None:
                 axis.plot(*point, color=style.COLOURS["orange"], marker=marker, linestyle="", label=name)
         axis.set(title="with batteries" if battery else "without batteries")
         axis.set(xlabel="mean cost beyond the expected [EUR a day]", ylabel="mean of the worst tenth [EUR a day]")
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, loc="upper right")
     style.save(figure, path)
