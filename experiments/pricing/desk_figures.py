@@ -114,7 +114,7 @@ def draw_ties(cases: Mapping[str, Any], path: Path) -> None:
 @style.styled
 def draw_frontier(bids: Mapping[str, Any], path: Path) -> None:
     """Draw the CVaR over the mean of what a day cost beyond what was expected: as it came, and as scenarios said."""
-    figure, panels = style.axes(1, 2, height_in=3.4, share_x=False)
+    figure, panels = style.axes(1, 2, height_in=3.6, share_x=False)
     for axis, battery in zip(panels, (False, True), strict=True):
         rows = {name: row for name, row in bids.items() if row["battery"] == battery}
         if not rows:
@@ -137,5 +137,5 @@ def draw_frontier(bids: Mapping[str, Any], path: Path) -> None:
                 axis.plot(*point, color=style.COLOURS["orange"], marker=marker, linestyle="", label=name)
         axis.set(title="with batteries" if battery else "without batteries")
         axis.set(xlabel="mean cost beyond the expected [EUR a day]", ylabel="mean of the worst tenth [EUR a day]")
-        axis.legend(fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     style.save(figure, path)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from priced_years import HOURS, LEVIES_EUR_PER_KWH, Year
+from priced_years import LEVIES_EUR_PER_KWH, Year
 
 from vpp_sim.arrays import FloatArray
-from vpp_sim.pricing.customers import Customers, ElasticHomes, ShiftingHomes
+from vpp_sim.pricing.customers import Customers, ElasticHomes, Response, ShiftingHomes
 
 WORSE_EUR = 1.0
 """A home counts as worse off from such a loss a year on; its bills are 1,200 EUR and more [EUR]."""
@@ -68,19 +68,28 @@ class Outcome:
     net_kwh: FloatArray
 
 
+def answer_of(year: Year, day: int, price: FloatArray, customers: Customers) -> Response:
+    """Return how `customers` answer a day's prices, shape (24,)."""
+    cost = LEVIES_EUR_PER_KWH + year.wholesale_eur_per_kwh[day]
+    return customers.respond(year.import_kwh[day], year.default, price, cost_eur_per_kwh=cost)
+
+
 def outcome(year: Year, days: Sequence[int], prices: FloatArray, customers: Customers) -> Outcome:
     """Return what prices of shape (D, 24) bring when `customers` answer them."""
-    profit, net = np.zeros(len(days)), np.zeros((len(days), HOURS))
-    surplus, excess = np.zeros((len(days), year.homes)), np.zeros((len(days), year.homes))
-    for row, day in enumerate(days):
-        cost = LEVIES_EUR_PER_KWH + year.wholesale_eur_per_kwh[day]
-        answer = customers.respond(year.import_kwh[day], year.default, prices[row], cost_eur_per_kwh=cost)
-        margin = prices[row] - cost
-        profit[row] = margin @ answer.demand_kwh.sum(axis=0)
-        surplus[row] = answer.surplus_change_eur
-        excess[row] = answer.demand_kwh @ (prices[row] - year.default)
-        net[row] = (answer.demand_kwh - year.export_kwh[day]).sum(axis=0)
-    return Outcome(profit, surplus, excess, net)
+    return brought(year, days, prices, [answer_of(year, *each, customers) for each in zip(days, prices, strict=True)])
+
+
+def brought(year: Year, days: Sequence[int], prices: FloatArray, answers: Sequence[Response]) -> Outcome:
+    """Return what prices of shape (D, 24) bring with the answers to them."""
+    chosen = list(days)
+    drawn = np.array([each.demand_kwh for each in answers])
+    margin = prices - LEVIES_EUR_PER_KWH - year.wholesale_eur_per_kwh[chosen]
+    return Outcome(
+        profit_eur=(margin * drawn.sum(axis=1)).sum(axis=1),
+        surplus_eur=np.array([each.surplus_change_eur for each in answers]),
+        excess_eur=np.einsum("dit,dt->di", drawn, prices - year.default),
+        net_kwh=(drawn - year.export_kwh[chosen]).sum(axis=1),
+    )
 
 
 def summary(found: Outcome, *, promised: bool) -> dict[str, float]:

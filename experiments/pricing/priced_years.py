@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -54,20 +54,28 @@ class Year:
         """The default tariff by hour, shape (24,) [EUR/kWh]."""
         return np.full(HOURS, self.default_eur_per_kwh)
 
-    def expected_kwh(self, day: int) -> FloatArray:
-        """Return what each home is expected to draw, as of the noon before: the mean of seven days known in full."""
-        return _recent(self.import_kwh, day)
+    def expected_kwh(self, day: int, known_kwh: FloatArray | None = None) -> FloatArray:
+        """Return what each home is expected to draw, as of the noon before: the mean of seven days known in full.
 
-    def problem(self, day: int, *, foresight: bool = False, elasticity: FloatArray | None = None) -> RetailProblem:
-        """Return a day's retail problem once day-ahead prices are published; with `foresight`, of its true demand."""
-        export = self.export_kwh[day] if foresight else _recent(self.export_kwh, day)
+        What is known of each day has shape (D, n, 24); without it homes were at the default tariff on all of them.
+        """
+        return np.maximum(_recent(self.import_kwh if known_kwh is None else known_kwh, day), 0.0)
+
+    def problem(self, day: int, known_kwh: FloatArray | None = None) -> RetailProblem:
+        """Return a day's retail problem once day-ahead prices are published, of the demand then expected."""
+        return self._problem(day, self.expected_kwh(day, known_kwh), _recent(self.export_kwh, day))
+
+    def problem_with_foresight(self, day: int, elasticity: FloatArray) -> RetailProblem:
+        """Return a day's retail problem if the day's demand at the default tariff and its elasticities were known."""
+        return replace(self._problem(day, self.import_kwh[day], self.export_kwh[day]), elasticity=elasticity)
+
+    def _problem(self, day: int, demand: FloatArray, export: FloatArray) -> RetailProblem:
         return RetailProblem(
-            demand_kwh=self.import_kwh[day] if foresight else self.expected_kwh(day),
+            demand_kwh=demand,
             wholesale_eur_per_kwh=self.wholesale_eur_per_kwh[day],
             default_eur_per_kwh=self.default,
             levies_eur_per_kwh=LEVIES_EUR_PER_KWH,
             feed_in_eur_per_kwh=np.full(HOURS, FEED_IN_EUR_PER_KWH),
-            elasticity=elasticity,
             export_kwh=export.sum(axis=0),
         )
 

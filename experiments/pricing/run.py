@@ -57,7 +57,8 @@ STAGES: dict[str, Stage] = {"speed": timed, "tariffs": priced, "bids": bid}
 def table_of(figures: dict[str, Any]) -> str:
     """Return the README's tables."""
     parts = [_case_table(figures, year, truth) for year in figures["cases"] for truth in figures["cases"][year]]
-    return "\n".join([*parts, _learnt_table(figures), _bids_table(figures["bids"]), _speed_table(figures["speed"])])
+    parts += [_learnt_table(figures), _trials_table(figures["dither_trials"])]
+    return "\n".join([*parts, _bids_table(figures["bids"]), _speed_table(figures["speed"])])
 
 
 def _span(found: dict[str, float], digits: int = 1) -> str:
@@ -68,20 +69,25 @@ def _span(found: dict[str, float], digits: int = 1) -> str:
 
 def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
     case = figures["cases"][year][truth]
-    promised = [name for name, tariff in retail_year.TARIFFS.items() if tariff.promised]
+    fewer = figures["fewer_seeds"]
+    marks = {
+        name: ("" if tariff.promised else " *") + (" †" if name in fewer["tariffs"] else "")
+        for name, tariff in retail_year.TARIFFS.items()
+    }
     rows = [
         [
-            name + ("" if name in promised else " *"),
+            name + marks[name],
             *(_span(row[key]) for key in ("profit_eur", "consumer_surplus_eur")),
             f"{100 * row['worse_off_share']['mean']:.0f} %",
             f"{row['worst_home_eur']['min']:.2f}",
             f"{row['refund_eur']['mean']:.2f}",
             *(_span(row[key]) for key in ("peak_kw", "daily_peak_kw", "profit_regret_eur", "welfare_regret_eur")),
-            f"{100 * row['within_day_eur_per_kwh']:.1f}",
+            f"{100 * row['within_day_eur_per_kwh']['mean']:.1f}",
         ]
         for name, row in case["tariffs"].items()
     ]
-    heads = ["tariff (* no promise)", "profit [EUR]", "consumer surplus [EUR]", "worse off", "worst home [EUR]"]
+    first = f"tariff (* no promise, † {fewer['seeds']} draws)"
+    heads = [first, "profit [EUR]", "consumer surplus [EUR]", "worse off", "worst home [EUR]"]
     heads += ["refunds [EUR]", "peak [kW]", "mean daily peak [kW]", "regret: profit [EUR]", "regret: both [EUR]"]
     what = {
         "elastic": "answer smoothly",
@@ -96,20 +102,47 @@ def _case_table(figures: dict[str, Any], year: str, truth: str) -> str:
 
 
 def _learnt_table(figures: dict[str, Any]) -> str:
+    def own(row: dict[str, Any], source: str, digits: int) -> str:
+        mean, low, high = (row[f"{source}own{end}"]["mean"] for end in ("", "_low", "_high"))
+        return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
     rows = [
         [
             year,
             truth,
-            f"{figures['true_own'][truth]:.3f}",
-            _span(row["own"], 3),
-            f"{row['own_low']['mean']:.3f} to {row['own_high']['mean']:.3f}",
-            _span(row["cross"], 3),
+            f"{row['true_own']['mean']:.3f}",
+            own(row, "", 3),
+            own(row, "alone_", 2),
+            own(row, "controlled_", 3),
+            *(f"{row[key]['mean']:,.0f}" for key in ("prior_precision", "alone_precision", "controlled_precision")),
+            *(f"{row[key]['mean']:.3f}" for key in ("alone_noise", "controlled_noise")),
         ]
         for year, found in figures["learnt"].items()
         for truth, row in found.items()
     ]
-    heads = ["prices", "homes", "true own elasticity, smooth part", "learnt", "90 % interval", "learnt cross term"]
-    return table("What the learning tariff believes after a year", heads, rows)
+    heads = ["prices", "homes", "true, smooth part", "believed", "data alone", "data, demand known"]
+    heads += [f"precision of the {of}" for of in ("prior", "data", "data, demand known")]
+    heads += ["noise", "noise, demand known"]
+    return table("Own elasticity after a year, with 90 % intervals", heads, rows)
+
+
+def _trials_table(found: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{row['homes']}",
+            f"{100 * row['move']:.0f} %",
+            f"{row['off']:.3f}",
+            f"{row['said']:.3f}",
+            *(f"{100 * covered:.0f} %" for covered in row["covered"].values()),
+            f"{row['precision']:,.0f}",
+            f"{row['days_to_match_the_prior']:,}",
+        ]
+        for row in found
+    ]
+    heads = ["homes", "moves", "estimates are off by", "they say"]
+    heads += [f"90 % intervals that hold, an hour worth {share}" for share in found[0]["covered"]]
+    heads += ["precision", "days to weigh as much as the prior"]
+    return table(f"Sixty days of moved prices without a prior, {found[0]['trials']} trials each", heads, rows)
 
 
 def _bids_table(found: dict[str, Any]) -> str:
@@ -162,6 +195,7 @@ PAGE = Page(HERE, table_of, desk_figures.draw_all)
 def main() -> None:
     """Run the study; the last line printed is one JSON object of its figures."""
     logging.basicConfig(level=logging.ERROR)
+    logging.getLogger(retail_year.__name__).setLevel(logging.INFO)
     parser = command_line(__doc__, quick="a few days and one seed; writes nothing")
     run_in_stages(PAGE, STAGES, parser, gathered=("pf_regret",))
 
