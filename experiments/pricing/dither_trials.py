@@ -100,7 +100,7 @@ def _trial(year: Year, matrices: FloatArray, start: int, move: float, rng: np.ra
         truth, weights = truth + weight * np.diag(matrices[day]), weights + weight
         for learner, share in zip(learners, INDEPENDENT_SHARES, strict=True):
             learner.update(
-                metered, forecast, price, year.default, group=np.arange(HOURS), weight=share * weight
+                metered, forecast, price, year.default, group=np.arange(HOURS), weight=weight, independent_share=share
             )  # fmt: skip
     found = [(each.posterior.own, each.posterior.own_sd, *each.posterior.interval(0.9)) for each in learners]
     return np.array([(*row, truth.sum() / weights.sum()) for row in found])

@@ -48,7 +48,8 @@ def teach(learner: ElasticityLearner, charged: ChargedDay, forecast: FloatArray,
         charged.price_eur_per_kwh,
         charged.problem.default_eur_per_kwh,
         group=np.arange(HOURS),
-        weight=independent_share * precision_of(forecast),
+        weight=precision_of(forecast),
+        independent_share=independent_share,
     )
 
 

@@ -237,6 +237,7 @@ class ElasticityLearner:
         *,
         group: IntArray | None = None,
         weight: FloatArray | None = None,
+        independent_share: float | None = None,
     ) -> None:
         """Learn from one day, or any run of steps that customers see as a whole.
 
@@ -253,6 +254,8 @@ class ElasticityLearner:
             Group of each step; all in the first without it.
         weight : ndarray, shape (T,), optional
             How precise each forecast is, as the inverse of its error variance relative to the noise; 1 without it.
+        independent_share : float, optional
+            How many independent observations one of these is worth; what the learner was made with without it.
 
         Raises
         ------
@@ -278,12 +281,15 @@ class ElasticityLearner:
         self.skipped += int((~usable).sum())
         price = np.log(price_eur_per_kwh[usable] / default_eur_per_kwh[usable])
         response = np.log(metered_kwh[usable] / forecast_kwh[usable])
-        self._take(price, response, groups[usable], self._share * weights[usable])
+        share = self._share if independent_share is None else independent_share
+        if not 0 < share <= 1:
+            raise PhysicsError(f"independent_share is {share:g}, expected (0, 1]")
+        self._evidence = self._forgetting * self._evidence + share * np.count_nonzero(weights[usable])
+        self._take(price, response, groups[usable], share * weights[usable])
 
     def _take(self, price: FloatArray, response: FloatArray, group: IntArray, weight: FloatArray) -> None:
         others = (price.sum() - price) / max(price.size - 1, 1)
         rows = np.column_stack([price, others, response] if self._terms == 2 else [price, response])
-        self._evidence = self._forgetting * self._evidence + self._share * np.count_nonzero(weight)
         self._weight *= self._forgetting
         self._sum *= self._forgetting
         self._square = self._forgetting * self._square + (rows * weight[:, None]).T @ rows

@@ -231,3 +231,17 @@ def test_the_scale_of_the_weights_says_how_noisy_the_noise_is_and_not_how_many_w
     assert found[1].own == pytest.approx(found[0].own, rel=1e-6)
     assert found[1].own_sd == pytest.approx(found[0].own_sd, rel=1e-6)
     assert found[0].evidence == found[1].evidence == 50 * 24
+
+
+def test_a_share_of_an_update_is_what_a_learner_could_be_made_with():
+    rng = np.random.default_rng(0)
+    ratio = rng.uniform(0.5, 1.5, 24)
+    metered = _response(rng, ratio, -0.3)
+    made, told = ElasticityLearner(independent_share=0.25), ElasticityLearner()
+    made.update(metered, _ONES, ratio, _ONES)
+    told.update(metered, _ONES, ratio, _ONES, independent_share=0.25)
+    assert made.posterior.own == told.posterior.own
+    assert made.posterior.interval() == told.posterior.interval()
+    assert told.posterior.evidence == 6
+    with pytest.raises(PhysicsError, match=r"independent_share is 0, expected \(0, 1\]"):
+        told.update(metered, _ONES, ratio, _ONES, independent_share=0.0)
