@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from types import ModuleType
 from typing import Any
@@ -12,18 +11,14 @@ import pandas as pd
 import pytest
 
 from tests.support.scenarios import ROOT
+from tests.support.studies import program
 from vpp_sim.registry import CONTROLLERS
 
 STUDY = ROOT / "experiments" / "ess"
 
 
 def simulation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("study_ess_simulation", STUDY / "simulation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("ess", "simulation")
 
 
 def cells() -> list[str]:

@@ -1,29 +1,17 @@
 """Runs on a chain that misbehaves: nothing is lost, nothing paid twice; and the judge sees it when it is otherwise."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "settlement" / "faults.py"
-
+from tests.support.studies import program
 
 KINDS = ("netted", "proof", "direct")
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("settlement_faults", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPT.parent)  # where it finds its plans
-        patch.setitem(sys.modules, spec.name, module)  # where its dataclasses look for their types
-        spec.loader.exec_module(module)
-        yield module
+    return program("settlement", "faults")
 
 
 def drawn(study, kind):

@@ -1,20 +1,15 @@
 """The table of settlement kinds: its rows for ten members, against hand arithmetic, and what does not fit."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "settlement" / "kinds.py"
+from tests.support.studies import program
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("settlement_kinds_table", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("settlement", "kinds")
 
 
 def test_everybody_is_in_two_trades_that_sum_to_zero(script) -> None:

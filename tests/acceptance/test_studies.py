@@ -1,26 +1,16 @@
 """Every study states the figures that its program made, and its program still runs."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from tests.support.scenarios import ROOT
+from tests.support.studies import program
 
 STUDIES = sorted(path.parent for path in (ROOT / "experiments").glob("*/run.py"))
-
-
-def program(study: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"study_{study.name}", study / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_folder_is_a_study() -> None:
@@ -34,7 +24,7 @@ def test_the_page_states_the_figures_of_the_full_run(study: Path) -> None:
     assert set(stated) == {"command", "commit", "versions", "cores", "seconds", "figures"}
     assert stated["command"] == f"python experiments/{study.name}/run.py"
     assert stated["seconds"] > 0
-    made = program(study)
+    made = program(study.name)
     assert made.table_of(stated["figures"]) in (study / "README.md").read_text(encoding="utf-8")
     assert made.PAGE.rendered(stated["figures"]).encode() == (study / "README.md").read_bytes()
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.bids import position_kwh
 from vpp_sim.pricing.bids import BidOptions, BidProblem, PricePaths
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
@@ -81,9 +82,8 @@ class TestWholesaleBidder:
 
     def _bid(self, name, quantiles_kwh, price=0.1, **spreads):
         prices = np.full(quantiles_kwh.shape[0], price)
-        return WHOLESALE_BIDDERS.load(name)().bid(
-            quantiles_kwh, self._LEVELS, prices, **{"short_spread": 0.3, "long_spread": 0.2, **spreads}
-        )
+        told = {"short_spread": 0.3, "long_spread": 0.2, **spreads}
+        return position_kwh(WHOLESALE_BIDDERS.load(name)(), quantiles_kwh, self._LEVELS, prices, **told)
 
     @pytest.fixture
     def quantiles_kwh(self):

@@ -1,20 +1,16 @@
 """Processor time of an hour's settlement on the Rust EVM, beside its budget: a year of them in 15 s, reconciled."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tests.support.studies import program
 
 pytestmark = pytest.mark.perf
 
 PERIODS, YEAR, BUDGET_S = 500, 8_760, 15.0
-SCRIPT = Path(__file__).parents[2] / "experiments" / "settlement" / "year.py"
 
 
 def test_settle_on_the_rust_evm(capsys):
-    spec = importlib.util.spec_from_file_location("settled_year", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = program("settlement", "year")
     figures = script.settle_year("revm", PERIODS)
     deploy_s = figures["seconds_of"]["deploy"]
     year_s = deploy_s + (figures["seconds"] - deploy_s) / PERIODS * YEAR

@@ -1,8 +1,7 @@
 """Day-ahead bids over scenarios: averse to risk by CVaR, risk-neutral, and deterministic.
 
 All three solve the program of :mod:`~vpp_sim.pricing.two_stage` and differ in what they look at: expected cost and its
-worst share, expected cost alone, or the median day as if it were sure. Each also serves the older
-:class:`~vpp_sim.pricing.protocol.WholesaleBidder`, which knows neither flexibility nor price scenarios.
+worst share, expected cost alone, or the median day as if it were sure.
 """
 
 from __future__ import annotations
@@ -95,6 +94,15 @@ def _fallen_back(problem: BidProblem, reason: str, solution: StageSolution | Non
         fallback=True,
         reason=reason,
     )
+
+
+def _concluded(problem: BidProblem, stage: StageProblem, solution: StageSolution) -> BidDecision:
+    """Return the decision that a solution comes to, or the newsvendor's where there is none."""
+    if solution.status != "optimal":
+        return _fallen_back(problem, f"{solution.solver} ended {solution.status}", solution)
+    bid, battery = solution.position_kwh, solution.battery_kwh
+    cost = _costs(stage, bid, battery)
+    return BidDecision(bid, cost, battery.mean(axis=0), "optimal", solution.solver, solution.solve_s)
 
 
 def _solve(stage: StageProblem) -> StageSolution:
@@ -314,25 +322,7 @@ class CvarBid:
         if self.risk_weight == 0 and problem.flexibility is None and paths == 1:
             bid, idle = critical_quantile(problem), np.zeros(problem.horizon_steps)
             return BidDecision(bid, _costs(stage, bid, np.zeros(stage.net_kwh.shape)), idle, "closed form")
-        solution = _solve(stage)
-        if solution.status != "optimal":
-            return _fallen_back(problem, f"{solution.solver} ended {solution.status}", solution)
-        bid, battery = solution.position_kwh, solution.battery_kwh
-        cost = _costs(stage, bid, battery)
-        return BidDecision(bid, cost, battery.mean(axis=0), "optimal", solution.solver, solution.solve_s)
-
-    def bid(
-        self,
-        quantiles_kwh: FloatArray,
-        levels: FloatArray,
-        price_eur_per_kwh: FloatArray,
-        *,
-        short_spread: float,
-        long_spread: float,
-    ) -> FloatArray:
-        """Return the position without flexibility, at one path of prices, shape (H,) [kWh]."""
-        prices = PricePaths.of_spreads(price_eur_per_kwh, short_spread=short_spread, long_spread=long_spread)
-        return self.decide(BidProblem(quantiles_kwh, levels, prices)).position_kwh
+        return _concluded(problem, stage, _solve(stage))
 
 
 @dataclass(slots=True)
@@ -380,8 +370,5 @@ class DeterministicBid(CvarBid):
         if problem.flexibility is None:
             bid = np.clip(median[0], *problem.position_limits_kwh)
             return BidDecision(bid, _costs(stage, bid, np.zeros((1, bid.size))), np.zeros(bid.size), "closed form")
-        solution = solve_highs(replace(stage, short=stage.day_ahead + 1e3, long=stage.day_ahead - 1e3))
-        if solution.status != "optimal":
-            return _fallen_back(problem, f"{solution.solver} ended {solution.status}", solution)
-        bid, battery = solution.position_kwh, solution.battery_kwh
-        return BidDecision(bid, _costs(stage, bid, battery), battery[0], "optimal", solution.solver, solution.solve_s)
+        sure = replace(stage, short=stage.day_ahead + 1e3, long=stage.day_ahead - 1e3)
+        return _concluded(problem, stage, solve_highs(sure))

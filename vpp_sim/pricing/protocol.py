@@ -11,7 +11,7 @@ import numpy as np
 from vpp_sim.arrays import FloatArray, require_finite, require_non_negative, require_shape
 from vpp_sim.errors import PhysicsError
 
-__all__ = ["Objective", "RetailOptions", "RetailPricer", "RetailPrices", "RetailProblem", "WholesaleBidder"]
+__all__ = ["Objective", "RetailOptions", "RetailPricer", "RetailPrices", "RetailProblem"]
 
 Objective: TypeAlias = Literal["profit", "welfare", "peak"]
 """What an optimising pricer aims at: the VPP's profit, profit and consumer surplus together, or the smallest peak."""
@@ -249,32 +249,4 @@ class RetailPricer(Protocol):
 
     def price(self, problem: RetailProblem) -> RetailPrices:
         """Return prices for `problem`, whose demand must have shape (homes, horizon_steps)."""
-        ...
-
-
-class WholesaleBidder(Protocol):
-    """Chooses the day-ahead position; made without arguments."""
-
-    def bid(
-        self,
-        quantiles_kwh: FloatArray,
-        levels: FloatArray,
-        price_eur_per_kwh: FloatArray,
-        *,
-        short_spread: float,
-        long_spread: float,
-    ) -> FloatArray:
-        """Return the energy to buy (positive) or sell (negative) in each step, shape (H,) [kWh].
-
-        Parameters
-        ----------
-        quantiles_kwh : ndarray, shape (H, Q)
-            Quantiles of the fleet's net energy [kWh], positive from the grid, not falling along the levels.
-        levels : ndarray, shape (Q,)
-            Probabilities of the quantiles, rising, within 0..1.
-        price_eur_per_kwh : ndarray, shape (H,)
-            Expected day-ahead price [EUR/kWh].
-        short_spread, long_spread : float
-            What missing and surplus energy cost beyond the day-ahead price, as shares of its size.
-        """
         ...

@@ -7,44 +7,22 @@ from typing import Self
 
 import numpy as np
 
-from vpp_sim.arrays import FloatArray, require_finite, require_shape
-from vpp_sim.errors import PhysicsError
+from vpp_sim.arrays import FloatArray
 from vpp_sim.pricing.bids import BidDecision, BidOptions, BidProblem
 from vpp_sim.pricing.quantiles import quantile_at
 
-__all__ = ["MedianBid", "NewsvendorBid", "critical_quantile", "critical_ratio"]
+__all__ = ["MedianBid", "NewsvendorBid", "critical_quantile"]
 
 _EQUAL_EUR_PER_KWH = 1e-9
 """Prices nearer than this are equal but for rounding."""
 
 
-def critical_ratio(*, short_spread: float, long_spread: float) -> float:
-    r"""Return the probability at which one more kWh bought day ahead just pays.
-
-    A kWh missing costs :math:`\sigma_s |p|` beyond the day-ahead price, a kWh too many loses :math:`\sigma_l |p|`, so
-    the best position is the quantile :math:`\sigma_s / (\sigma_s + \sigma_l)` of the energy drawn. The price's size
-    cancels. Without penalties any position costs the same; the median is returned.
-
-    Raises
-    ------
-    PhysicsError
-        If a spread is negative or not finite.
-
-    Examples
-    --------
-    >>> critical_ratio(short_spread=0.6, long_spread=0.4)
-    0.6
-    """
-    if not (np.isfinite([short_spread, long_spread]).all() and min(short_spread, long_spread) >= 0):
-        raise PhysicsError(f"spreads must be finite and non-negative, not {short_spread:g} and {long_spread:g}")
-    both = short_spread + long_spread
-    return short_spread / both if both else 0.5
-
-
 def critical_quantile(problem: BidProblem) -> FloatArray:
-    """Return the newsvendor's position of each step at mean prices, within the position's limits, shape (H,) [kWh].
+    r"""Return the newsvendor's position of each step at mean prices, within the position's limits, shape (H,) [kWh].
 
-    It is the best position for the expected cost where there is no flexibility and prices do not move with energy.
+    A kWh missing costs :math:`c_s` beyond the day-ahead price, a kWh too many loses :math:`c_l`, so that one more kWh
+    bought day ahead just pays at the quantile :math:`c_s / (c_s + c_l)` of the energy drawn. That is the best position
+    for the expected cost where there is no flexibility and prices do not move with energy.
     With one price of imbalance the cost is a line in the position: where that price is expected above the day-ahead
     price the highest quantile is best, below it the lowest; where they are equal any is, and the median is taken.
     """
@@ -63,11 +41,6 @@ def _in_closed_form(position_kwh: FloatArray) -> BidDecision:
     return BidDecision(position_kwh, np.empty(0), np.zeros(position_kwh.size), "closed form")
 
 
-def _check(quantiles_kwh: FloatArray, levels: FloatArray, price_eur_per_kwh: FloatArray) -> None:
-    require_shape("quantiles_kwh", quantiles_kwh, (price_eur_per_kwh.size, levels.size))
-    require_finite("price_eur_per_kwh", price_eur_per_kwh)
-
-
 @dataclass(frozen=True, slots=True)
 class MedianBid:
     """Buy the median of the fleet's net energy, whatever imbalance costs: the bidder to compare with."""
@@ -80,20 +53,6 @@ class MedianBid:
     def decide(self, problem: BidProblem) -> BidDecision:
         """Return the position; what the fleet can still shift is not looked at."""
         return _in_closed_form(quantile_at(problem.quantiles_kwh, problem.levels, 0.5))
-
-    def bid(
-        self,
-        quantiles_kwh: FloatArray,
-        levels: FloatArray,
-        price_eur_per_kwh: FloatArray,
-        *,
-        short_spread: float,
-        long_spread: float,
-    ) -> FloatArray:
-        """Return the median of each step, shape (H,) [kWh]."""
-        _check(quantiles_kwh, levels, price_eur_per_kwh)
-        critical_ratio(short_spread=short_spread, long_spread=long_spread)  # refuses what every bidder must refuse
-        return quantile_at(quantiles_kwh, levels, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +73,10 @@ class NewsvendorBid:
     A plant that makes 0 to 100 kWh, all equally likely, draws -100 to 0. Day ahead pays 50, surplus 30, and missing
     energy costs 80: it should sell 40.
 
-    >>> levels = np.array([0.0, 0.5, 1.0])
-    >>> NewsvendorBid().bid(
-    ...     np.array([[-100.0, -50.0, 0.0]]), levels, np.array([50.0]), short_spread=0.6, long_spread=0.4
-    ... )
+    >>> from vpp_sim.pricing.bids import PricePaths
+    >>> prices = PricePaths.of_spreads(np.array([50.0]), short_spread=0.6, long_spread=0.4)
+    >>> problem = BidProblem(np.array([[-100.0, -50.0, 0.0]]), np.array([0.0, 0.5, 1.0]), prices)
+    >>> NewsvendorBid().decide(problem).position_kwh
     array([-40.])
     """
 
@@ -129,17 +88,3 @@ class NewsvendorBid:
     def decide(self, problem: BidProblem) -> BidDecision:
         """Return the position; what the fleet can still shift is not looked at."""
         return _in_closed_form(critical_quantile(problem))
-
-    def bid(
-        self,
-        quantiles_kwh: FloatArray,
-        levels: FloatArray,
-        price_eur_per_kwh: FloatArray,
-        *,
-        short_spread: float,
-        long_spread: float,
-    ) -> FloatArray:
-        """Return the critical quantile of each step, shape (H,) [kWh]."""
-        _check(quantiles_kwh, levels, price_eur_per_kwh)
-        ratio = critical_ratio(short_spread=short_spread, long_spread=long_spread)
-        return quantile_at(quantiles_kwh, levels, ratio)

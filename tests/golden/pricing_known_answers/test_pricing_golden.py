@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.bids import position_kwh
 from vpp_sim.pricing.demand import consumer_surplus_eur, elastic_demand_kwh, expected_profit_eur
 from vpp_sim.pricing.protocol import RetailOptions, RetailProblem
 from vpp_sim.registry import RETAIL_PRICERS, WHOLESALE_BIDDERS
@@ -42,7 +43,8 @@ def test_newsvendor():
     case = INPUT["newsvendor"]
     levels = np.array([0.0, 1.0])
     drawn_kwh = -np.array([case["output_kwh"][::-1]], dtype=float)
-    bought_kwh = WHOLESALE_BIDDERS.load("newsvendor")().bid(
+    bought_kwh = position_kwh(
+        WHOLESALE_BIDDERS.load("newsvendor")(),
         drawn_kwh,
         levels,
         np.array([case["day_ahead"]], dtype=float),

@@ -1,29 +1,18 @@
 """The study of prices: no look ahead, money that adds up, and a battery that follows by the hour."""
 
-import importlib.util
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.support.scenarios import ROOT
+from tests.support.studies import program
 from vpp_sim.market.wholesale import two_settlement
-
-FOLDER = ROOT / "experiments" / "pricing"
 
 
 @pytest.fixture(scope="module")
 def study():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec = importlib.util.spec_from_file_location("pricing_run", FOLDER / "run.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(FOLDER))
-    return module
+    return program("pricing")
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,15 @@
 """The arithmetic of the study of settlement intervals, by hand, and a small ledger settled by each kind."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 
-from tests.support.scenarios import ROOT
+from tests.support.studies import program
 from vpp_sim.chain.statements import TRADE_LINE
-
-FOLDER = ROOT / "experiments" / "settlement"
 
 
 @pytest.fixture(scope="module")
 def intervals():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec = importlib.util.spec_from_file_location("settlement_intervals", FOLDER / "intervals.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(FOLDER))
-    return module
+    return program("settlement", "intervals")
 
 
 @pytest.fixture

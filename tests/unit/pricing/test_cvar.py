@@ -6,6 +6,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from tests.support.bids import position_kwh
 from vpp_sim.errors import PhysicsError, SolveError
 from vpp_sim.market.wholesale import two_settlement
 from vpp_sim.pricing import cvar
@@ -141,7 +142,7 @@ def test_risk_neutral_without_flexibility_is_the_newsvendor(seed):
     problem = _problem(seed=seed)
     decision = RiskNeutralBid().decide(problem)
     price = problem.prices.day_ahead_eur_per_kwh[0]
-    newsvendor = NewsvendorBid().bid(problem.quantiles_kwh, _LEVELS, price, short_spread=0.5, long_spread=0.3)
+    newsvendor = position_kwh(NewsvendorBid(), problem.quantiles_kwh, _LEVELS, price, short_spread=0.5, long_spread=0.3)
     assert decision.position_kwh == pytest.approx(newsvendor, abs=1e-12)
     assert (decision.status, decision.solver) == ("closed form", "")
 
@@ -290,13 +291,6 @@ def test_same_problem_same_bid_and_nothing_changed(bidder):
     one, other = (bidder().decide(problem).position_kwh for _ in range(2))
     assert one.tobytes() == other.tobytes()
     assert (problem.quantiles_kwh == before).all()
-
-
-def test_the_older_protocol_is_served():
-    problem = _problem()
-    args = (problem.quantiles_kwh, _LEVELS, problem.prices.day_ahead_eur_per_kwh[0])
-    bid = CvarBid().bid(*args, short_spread=0.5, long_spread=0.3)
-    assert bid == pytest.approx(CvarBid().decide(problem).position_kwh)
 
 
 @pytest.mark.parametrize(
